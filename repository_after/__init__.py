@@ -1,0 +1,1 @@
+"""A product catalog over HTTP."""

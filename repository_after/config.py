@@ -1,0 +1,19 @@
+"""Where the catalog finds its services, and the sizes it allows."""
+
+import os
+
+DATABASE_URL = os.environ["DATABASE_URL"]
+REDIS_URL = os.environ["REDIS_URL"]
+
+DEFAULT_PAGE_SIZE = 20
+MAX_PAGE_SIZE = 100
+MAX_BATCH_SIZE = 100
+MAX_ID = 2**31 - 1
+
+CACHE_TTL_S = 60
+REDIS_TIMEOUT_S = 0.2
+REDIS_RETRY_S = 1.0
+PROCESS_CACHE_BYTES = 64 * 1024 * 1024
+GZIP_MINIMUM_BYTES = 1000
+GZIP_LEVEL = 4
+SLOW_REQUEST_MS = 200.0

@@ -1,0 +1,167 @@
+"""Reading and writing the catalog."""
+
+from sqlalchemy import Select, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload, selectinload
+
+from .models import Category, Inventory, Product, Review
+from .schemas import (
+    AuthorOut,
+    CategoryOut,
+    InventoryOut,
+    ProductCreate,
+    ProductOut,
+    ProductUpdate,
+    ReviewCreate,
+    ReviewOut,
+)
+
+# R02: a product comes with all that belongs to it, in two statements for any number of products.
+# R03: all reviews of all products by one IN query, each with its author.
+# R04: the inventory is one row a product and rides along in the product's own.
+products_with_everything = select(Product).options(
+    joinedload(Product.category, innerjoin=True),
+    joinedload(Product.inventory),
+    selectinload(Product.reviews).joinedload(Review.author, innerjoin=True),
+)
+
+
+async def get_categories(db: AsyncSession) -> list[Category]:
+    """All categories."""
+    return list(await db.scalars(select(Category).order_by(Category.id)))
+
+
+async def get_products(
+    db: AsyncSession, *, cursor: int, limit: int, category_id: int | None, is_active: bool
+) -> tuple[list[ProductOut], bool]:
+    """One page of products, those behind the cursor, and whether there are more."""
+    # R10: the page begins at a key of the index, so page 5 000 costs what page 1 costs.
+    query = products_with_everything.where(Product.is_active == is_active, Product.id > cursor)
+    if category_id is not None:
+        query = query.where(Product.category_id == category_id)
+    query = query.order_by(Product.id).limit(limit + 1)
+    products = list(await db.scalars(query))
+    return [product_out(product) for product in products[:limit]], len(products) > limit
+
+
+async def count_products(db: AsyncSession, *, category_id: int | None, is_active: bool) -> int:
+    """How many products there are on all pages."""
+    query: Select[tuple[int]] = select(func.count()).where(Product.is_active == is_active)
+    if category_id is not None:
+        query = query.where(Product.category_id == category_id)
+    return (await db.scalars(query)).one()
+
+
+async def get_product(db: AsyncSession, product_id: int) -> ProductOut | None:
+    """One product, or None."""
+    product = await db.scalar(products_with_everything.where(Product.id == product_id))
+    return None if product is None else product_out(product)
+
+
+async def get_products_by_ids(db: AsyncSession, product_ids: list[int]) -> list[ProductOut]:
+    """The products with these ids in this order; unknown ids are left out."""
+    # R13: one IN query for all of them, put in order here.
+    products = await db.scalars(products_with_everything.where(Product.id.in_(product_ids)))
+    found = {product.id: product_out(product) for product in products}
+    return [found[product_id] for product_id in product_ids if product_id in found]
+
+
+async def create_product(db: AsyncSession, new: ProductCreate) -> ProductOut:
+    """Put a product and its inventory into the catalog."""
+    product = Product(**new.model_dump(exclude={"quantity"}))
+    db.add(product)
+    await db.flush()
+    db.add(Inventory(product_id=product.id, quantity=new.quantity))
+    await db.commit()
+    return await get_written_product(db, product.id)
+
+
+async def update_product(
+    db: AsyncSession, product_id: int, change: ProductUpdate
+) -> ProductOut | None:
+    """Change what is given of a product; None when there is no such product."""
+    product = await db.scalar(
+        select(Product).options(joinedload(Product.inventory)).where(Product.id == product_id)
+    )
+    if product is None:
+        return None
+    inventory = product.inventory
+    if inventory is None:
+        inventory = Inventory(product_id=product_id)
+        db.add(inventory)
+    for field, value in change.model_dump(exclude_unset=True).items():
+        setattr(inventory if field in ("quantity", "reserved") else product, field, value)
+    await db.commit()
+    return await get_written_product(db, product_id)
+
+
+async def delete_product(db: AsyncSession, product_id: int) -> bool:
+    """Take a product out of the catalog; False when there is no such product."""
+    product = await db.get(Product, product_id)
+    if product is None:
+        return False
+    await db.delete(product)
+    await db.commit()
+    return True
+
+
+async def create_review(
+    db: AsyncSession, product_id: int, new: ReviewCreate
+) -> ReviewOut | None:
+    """Add a review to a product; None when there is no such product."""
+    product = await db.get(Product, product_id)
+    if product is None:
+        return None
+    review = Review(product_id=product_id, **new.model_dump())
+    db.add(review)
+    await db.commit()
+    await db.refresh(review, ["created_at", "author"])
+    return review_out(review)
+
+
+async def get_written_product(db: AsyncSession, product_id: int) -> ProductOut:
+    """A product as it stands after a write of this session."""
+    db.expunge_all()
+    query = products_with_everything.where(Product.id == product_id)
+    return product_out((await db.scalars(query)).one())
+
+
+def product_out(product: Product) -> ProductOut:
+    """A product with everything that belongs to it."""
+    ratings = [review.rating for review in product.reviews]
+    return ProductOut(
+        id=product.id,
+        name=product.name,
+        description=product.description,
+        price=product.price,
+        is_active=product.is_active,
+        created_at=product.created_at,
+        category=CategoryOut.model_validate(product.category),
+        inventory=None if product.inventory is None else inventory_out(product.inventory),
+        average_rating=round(sum(ratings) / len(ratings), 2) if ratings else None,
+        review_count=len(ratings),
+        reviews=[review_out(review) for review in product.reviews],
+    )
+
+
+def inventory_out(inventory: Inventory) -> InventoryOut:
+    """What is left of a product."""
+    available = max(inventory.quantity - inventory.reserved, 0)
+    return InventoryOut(
+        quantity=inventory.quantity,
+        reserved=inventory.reserved,
+        available=available,
+        in_stock=available > 0,
+    )
+
+
+def review_out(review: Review) -> ReviewOut:
+    """A review with its author."""
+    return ReviewOut(
+        id=review.id,
+        rating=review.rating,
+        title=review.title,
+        body=review.body,
+        created_at=review.created_at,
+        author=AuthorOut.model_validate(review.author),
+    )

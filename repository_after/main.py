@@ -1,0 +1,143 @@
+"""The HTTP API of the catalog."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from gzip import decompress
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import Depends, FastAPI, Query, Request, Response
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from . import crud
+from .cache import Listing, Page, listings
+from .compression import CompressionMiddleware, accepts_gzip
+from .config import DEFAULT_PAGE_SIZE, GZIP_LEVEL, GZIP_MINIMUM_BYTES, MAX_ID, MAX_PAGE_SIZE
+from .database import SessionLocal, close_database, get_db
+from .errors import install_error_handlers, not_found
+from .http_cache import ConditionalMiddleware
+from .models import Category
+from .schemas import (
+    CategoryOut,
+    Id,
+    IdList,
+    ProductCreate,
+    ProductOut,
+    ProductPage,
+    ProductUpdate,
+    ReviewCreate,
+    ReviewOut,
+    split_ids,
+)
+from .timing import TimingMiddleware
+
+Db = Annotated[AsyncSession, Depends(get_db, scope="function")]
+
+
+@asynccontextmanager
+async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+    """Leave no connection behind."""
+    yield
+    await listings.close()
+    await close_database()
+
+
+app = FastAPI(title="Product catalog", lifespan=lifespan)
+install_error_handlers(app)
+app.add_middleware(ConditionalMiddleware)
+# R12: GZipMiddleware with a cheaper level than its 9, for answers of 1 000 bytes and more.
+app.add_middleware(
+    CompressionMiddleware, minimum_size=GZIP_MINIMUM_BYTES, compresslevel=GZIP_LEVEL
+)
+app.add_middleware(TimingMiddleware)
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    return {"status": "ok"}
+
+
+@app.get("/categories", response_model=list[CategoryOut])
+async def list_categories(db: Db) -> list[Category]:
+    return await crud.get_categories(db)
+
+
+@app.get("/products", response_model=ProductPage)
+async def list_products(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=MAX_PAGE_SIZE)] = DEFAULT_PAGE_SIZE,
+    category_id: Id | None = None,
+    is_active: bool = True,
+    cursor: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
+) -> Response:
+    async def load(total: int | None) -> Listing:
+        async with SessionLocal() as db:
+            items, more = await crud.get_products(
+                db, cursor=cursor, limit=limit, category_id=category_id, is_active=is_active
+            )
+            if total is None:
+                total = await crud.count_products(
+                    db, category_id=category_id, is_active=is_active
+                )
+        query: dict[str, str] = {"limit": str(limit), "is_active": str(is_active).lower()}
+        if category_id is not None:
+            query["category_id"] = str(category_id)
+        page = ProductPage(
+            items=items,
+            total=total,
+            next=f"/products?{urlencode({**query, 'cursor': items[-1].id})}" if more else None,
+        )
+        return Listing(page.model_dump_json().encode(), total)
+
+    total_key = f"{category_id}:{is_active}"
+    page = await listings.page(f"{total_key}:{limit}:{cursor}", total_key, load)
+    return page_response(page, request.headers.get("accept-encoding", ""))
+
+
+def page_response(page: Page, accept_encoding: str) -> Response:
+    """The representation of a page that the client takes."""
+    headers = {"etag": page.etag}
+    if not page.is_compressed:
+        return Response(page.body, headers=headers, media_type="application/json")
+    if not accepts_gzip(accept_encoding):
+        return Response(decompress(page.body), headers=headers, media_type="application/json")
+    headers["content-encoding"] = "gzip"
+    return Response(page.body, headers=headers, media_type="application/json")
+
+
+@app.get("/products/batch", response_model=list[ProductOut])
+async def batch_products(db: Db, ids: IdList) -> list[ProductOut]:
+    return await crud.get_products_by_ids(db, split_ids(ids))
+
+
+@app.get("/products/{product_id}", response_model=ProductOut)
+async def read_product(db: Db, product_id: Id) -> ProductOut | Response:
+    return await crud.get_product(db, product_id) or not_found("product")
+
+
+@app.post("/products", response_model=ProductOut, status_code=201)
+async def create_product(db: Db, new: ProductCreate) -> ProductOut:
+    product = await crud.create_product(db, new)
+    await listings.forget_pages()
+    return product
+
+
+@app.put("/products/{product_id}", response_model=ProductOut)
+async def update_product(db: Db, product_id: Id, change: ProductUpdate) -> ProductOut | Response:
+    product = await crud.update_product(db, product_id, change)
+    await listings.forget_pages()
+    return product or not_found("product")
+
+
+@app.delete("/products/{product_id}", status_code=204)
+async def delete_product(db: Db, product_id: Id) -> Response:
+    deleted = await crud.delete_product(db, product_id)
+    await listings.forget_pages()
+    return Response(status_code=204) if deleted else not_found("product")
+
+
+@app.post("/products/{product_id}/reviews", response_model=ReviewOut, status_code=201)
+async def create_review(db: Db, product_id: Id, new: ReviewCreate) -> ReviewOut | Response:
+    review = await crud.create_review(db, product_id, new)
+    await listings.forget_pages()
+    return review or not_found("product")

@@ -1,0 +1,88 @@
+"""The tables of the catalog."""
+
+from datetime import datetime
+from decimal import Decimal
+
+from sqlalchemy import DateTime, ForeignKey, Index, Numeric, String, Text, func
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from .database import Base
+
+
+class Category(Base):
+    """A shelf of the catalog."""
+
+    __tablename__ = "categories"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(Text)
+
+
+class User(Base):
+    """Somebody who writes reviews."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    location: Mapped[str] = mapped_column(String(200))
+
+
+class Product(Base):
+    """Something for sale."""
+
+    __tablename__ = "products"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    description: Mapped[str] = mapped_column(Text)
+    price: Mapped[Decimal] = mapped_column(Numeric(10, 2))
+    # R06: every column that a join or a lookup goes through has an index.
+    category_id: Mapped[int] = mapped_column(ForeignKey("categories.id"), index=True)
+    # R07: the filter of every listing has one too.
+    is_active: Mapped[bool] = mapped_column(default=True, index=True)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    category: Mapped[Category] = relationship(lazy="raise")
+    inventory: Mapped["Inventory | None"] = relationship(lazy="raise", passive_deletes="all")
+    reviews: Mapped[list["Review"]] = relationship(
+        lazy="raise", order_by="Review.id", passive_deletes="all"
+    )
+
+    # R10: a filtered page is one stretch of one index, wherever the walk has got to.
+    __table_args__ = (
+        Index("ix_products_is_active_id", "is_active", "id"),
+        Index("ix_products_category_id_is_active_id", "category_id", "is_active", "id"),
+    )
+
+
+class Inventory(Base):
+    """How many pieces of a product there are, and how many are spoken for."""
+
+    __tablename__ = "inventory"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(
+        ForeignKey("products.id", ondelete="CASCADE"), index=True
+    )
+    quantity: Mapped[int] = mapped_column(default=0)
+    reserved: Mapped[int] = mapped_column(default=0)
+
+
+class Review(Base):
+    """What a user thinks of a product."""
+
+    __tablename__ = "reviews"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    product_id: Mapped[int] = mapped_column(
+        ForeignKey("products.id", ondelete="CASCADE"), index=True
+    )
+    author_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    rating: Mapped[int]
+    title: Mapped[str] = mapped_column(String(200))
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
+
+    author: Mapped[User] = relationship(lazy="raise")
