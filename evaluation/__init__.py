@@ -1,0 +1,1 @@
+"""Runs, measures, judges and reports candidates for the product catalog."""

@@ -1,0 +1,1 @@
+"""Stands it all up: services, dataset, candidates, and the means to look at them."""

@@ -1,0 +1,71 @@
+"""Many requests at once over plain sockets: every answer, refusal and silence is counted."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from time import perf_counter
+
+
+@dataclass(frozen=True, slots=True)
+class Burst:
+    """What came back: how often each outcome (a status, or `timeout`, `refused`), latencies in ms."""
+
+    outcomes: dict[str, int]
+    latencies_ms: list[float]
+    wire_bytes: int
+
+    @property
+    def answered(self) -> int:
+        """Requests answered 200."""
+        return self.outcomes.get("200", 0)
+
+    def p95_ms(self) -> float | None:
+        """The 95th percentile of the 200s, only where every request was one."""
+        if self.answered != sum(self.outcomes.values()) or not self.latencies_ms:
+            return None
+        return sorted(self.latencies_ms)[int(0.95 * (len(self.latencies_ms) - 1))]
+
+
+async def get(port: int, path: str) -> tuple[int, int]:
+    """Status and wire bytes of one GET on a connection of its own."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\n"
+            "Connection: close\r\n\r\n".encode()
+        )
+        answer = await reader.read(-1)
+        return int(answer.split(b" ", 2)[1]), len(answer)
+    finally:
+        writer.close()
+
+
+async def send(port: int, paths: list[str], deadline_s: float) -> Burst:
+    """All paths at once, each given the same deadline."""
+    outcomes: Counter[str] = Counter()
+    latencies: list[float] = []
+    wire = 0
+
+    async def one(path: str) -> None:
+        nonlocal wire
+        started = perf_counter()
+        try:
+            async with asyncio.timeout(deadline_s):
+                status, size = await get(port, path)
+        except TimeoutError:
+            outcomes["timeout"] += 1
+        except (OSError, IndexError, ValueError):
+            outcomes["refused"] += 1
+        else:
+            outcomes[str(status)] += 1
+            wire += size
+            if status == 200:
+                latencies.append((perf_counter() - started) * 1000)
+
+    await asyncio.gather(*(one(path) for path in paths))
+    return Burst(dict(outcomes), latencies, wire)
+
+
+def burst(port: int, paths: list[str], deadline_s: float) -> Burst:
+    """Send a burst from here and wait for its end."""
+    return asyncio.run(send(port, paths, deadline_s))

@@ -1,0 +1,129 @@
+"""Leaves nothing behind: a process that cleans up when the harness ends, however it ends.
+
+The harness holds the only write end of a pipe and says what it has made. At end of file (the
+harness closed it, crashed, or was killed) the janitor stops and removes everything it was told of.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+PATIENCE_S = 5.0
+
+
+class Janitor:
+    """The harness's end: tell it of everything that must not outlive the harness."""
+
+    def __init__(self) -> None:
+        self.child = subprocess.Popen(
+            [sys.executable, "-m", "evaluation.runtime.janitor"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+        )
+
+    def process(self, pid: int, first_signal: signal.Signals = signal.SIGTERM) -> None:
+        """A process group, and the signal that asks it to go."""
+        self._say({"process": pid, "signal": int(first_signal)})
+
+    def folder(self, path: Path) -> None:
+        """A folder with everything in it."""
+        self._say({"folder": str(path)})
+
+    def database(self, name: str, admin_url: str) -> None:
+        """A database on a server that may outlive us."""
+        self._say({"database": name, "url": admin_url})
+
+    def role(self, name: str, admin_url: str) -> None:
+        """A role on a server that may outlive us."""
+        self._say({"role": name, "url": admin_url})
+
+    def close(self) -> None:
+        """Let it clean up, and wait until it has."""
+        assert self.child.stdin is not None
+        self.child.stdin.close()
+        self.child.wait()
+
+    def _say(self, entry: dict[str, Any]) -> None:
+        assert self.child.stdin is not None
+        self.child.stdin.write(json.dumps(entry).encode() + b"\n")
+        self.child.stdin.flush()
+
+    def __enter__(self) -> "Janitor":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def main() -> None:
+    """Listen until the harness is gone, then clean up: what came last goes first."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    entries = [json.loads(line) for line in sys.stdin]
+    for entry in reversed(entries):
+        remove(entry)
+
+
+def remove(entry: dict[str, Any]) -> None:
+    """Remove one thing, if it is still there."""
+    if "process" in entry:
+        stop(entry["process"], entry["signal"])
+    elif "folder" in entry:
+        shutil.rmtree(entry["folder"], ignore_errors=True)
+    elif "database" in entry:
+        run_sql(entry["url"], f'DROP DATABASE IF EXISTS "{entry["database"]}" WITH (FORCE)')
+    else:
+        run_sql(entry["url"], f'DROP ROLE IF EXISTS "{entry["role"]}"')
+
+
+def stop(pid: int, first_signal: int) -> None:
+    """Ask a process group to go, then insist."""
+    for number in (first_signal, signal.SIGQUIT, signal.SIGKILL):
+        if not is_alive(pid):
+            break
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(pid, number)
+        deadline = time.monotonic() + PATIENCE_S
+        while is_alive(pid) and time.monotonic() < deadline:
+            time.sleep(0.02)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether the process runs; one that only waits to be reaped does not."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return state != "Z"
+
+
+def run_sql(url: str, statement: str) -> None:
+    """Run one statement on a server that may be gone by now."""
+    import psycopg
+
+    with (
+        contextlib.suppress(psycopg.Error),
+        psycopg.connect(url, autocommit=True, connect_timeout=2) as connection,
+    ):
+        connection.execute(statement.encode())
+
+
+if __name__ == "__main__":
+    main()

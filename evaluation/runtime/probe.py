@@ -1,0 +1,80 @@
+"""What can be seen from inside the serving process: statements, the pool, and its clock.
+
+Installed before the candidate is imported; asked over a socket pair that only the harness holds.
+The server's own count (`counters.py`) is the truth; this one says which statement it was.
+"""
+
+import json
+import socket
+import threading
+import time
+from typing import Any
+
+from sqlalchemy import Engine, event
+
+
+class Clock:
+    """`time.time` and `time.monotonic` with an offset, so that sixty seconds can be made to pass."""
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+        real_time, real_monotonic = time.time, time.monotonic
+        time.time = lambda: real_time() + self.offset_s
+        time.monotonic = lambda: real_monotonic() + self.offset_s
+
+
+class Probe:
+    """Records every statement that SQLAlchemy sends from this process."""
+
+    def __init__(self) -> None:
+        self.statements: list[dict[str, Any]] = []
+        self.clock = Clock()
+        self.engine: Any = None
+        event.listen(Engine, "before_cursor_execute", self.record)
+
+    def record(
+        self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
+    ) -> None:
+        """SQLAlchemy's `before_cursor_execute`."""
+        style = conn.dialect.paramstyle
+        self.statements.append({"sql": statement, "parameters": parameters, "style": style})
+
+    def answer(self, question: dict[str, Any]) -> dict[str, Any]:
+        """One command of the harness: `statements`, `pool`, `advance`."""
+        match question["ask"]:
+            case "statements":
+                return {"statements": self.statements[question["since"] :]}
+            case "count":
+                return {"count": len(self.statements)}
+            case "advance":
+                self.clock.offset_s += question["seconds"]
+                return {}
+            case "pool":
+                return pool_state(self.engine)
+            case other:
+                return {"error": f"unknown question {other!r}"}
+
+    def listen(self, control: socket.socket) -> None:
+        """Answer from a thread of its own until the harness hangs up."""
+
+        def loop() -> None:
+            with control.makefile("rw") as stream:
+                for line in stream:
+                    stream.write(json.dumps(self.answer(json.loads(line)), default=str) + "\n")
+                    stream.flush()
+
+        threading.Thread(target=loop, name="probe", daemon=True).start()
+
+
+def pool_state(engine: Any) -> dict[str, Any]:
+    """Size and use of the candidate's connection pool; None where its pool has no such number."""
+    pool = getattr(engine, "sync_engine", engine).pool
+    size = pool.size() if hasattr(pool, "size") else None
+    overflow = getattr(pool, "_max_overflow", None)
+    return {
+        "kind": type(pool).__name__,
+        "size": size,
+        "max_overflow": overflow,
+        "timeout_s": getattr(pool, "_timeout", None),
+        "checked_out": pool.checkedout() if hasattr(pool, "checkedout") else None,
+    }

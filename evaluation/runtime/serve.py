@@ -1,0 +1,89 @@
+"""The serving process: imports one candidate, creates what it declares, and serves it with uvicorn.
+
+Started by `server.py` as `python -m evaluation.runtime.serve DIR --listen FD --control FD`.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import socket
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from sqlalchemy import create_engine
+
+from evaluation.runtime.probe import Probe
+
+PACKAGE = "candidate"
+
+
+def main() -> None:
+    """Serve until told to stop; say over the control socket how far it got."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--listen", type=int, required=True)
+    parser.add_argument("--control", type=int, required=True)
+    options = parser.parse_args()
+    control = socket.socket(fileno=options.control)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    for chatty in ("httpx", "asyncio", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        probe = Probe()
+        app = load(options.directory, probe)
+    except BaseException:
+        say(control, {"failed": traceback.format_exc()})
+        raise SystemExit(1) from None
+    say(control, {"loaded": True})
+    probe.listen(control)
+    serve(app, socket.socket(fileno=options.listen))
+
+
+def load(directory: Path, probe: Probe) -> Any:
+    """The candidate's ASGI application, its tables and indexes in place."""
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, directory / "__init__.py", submodule_search_locations=[str(directory)]
+    )
+    assert spec is not None and spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = package
+    spec.loader.exec_module(package)
+    app = importlib.import_module(f"{PACKAGE}.main").app
+    database = importlib.import_module(f"{PACKAGE}.database")
+    probe.engine = database.engine
+    url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
+    creator = create_engine(url)
+    database.Base.metadata.create_all(creator)
+    creator.dispose()
+    return app
+
+
+def serve(app: Any, listener: socket.socket) -> None:
+    """uvicorn on uvloop and httptools, the same settings for every candidate."""
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        backlog=2048,
+        timeout_keep_alive=75,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def say(control: socket.socket, message: dict[str, Any]) -> None:
+    """One line to the harness."""
+    control.sendall(json.dumps(message).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""A running candidate, seen from the harness."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from evaluation.errors import CandidateError
+from evaluation.runtime.janitor import Janitor
+
+ROOT = Path(__file__).parents[2]
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 8.0
+
+
+class Server:
+    """One serving process: where it listens, what it logs, what its probe says."""
+
+    def __init__(
+        self,
+        directory: Path,
+        process: subprocess.Popen[bytes],
+        port: int,
+        control: socket.socket,
+        log: Path,
+    ) -> None:
+        self.directory = directory
+        self.process = process
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.log = log
+        self._control = control.makefile("rw")
+
+    def ask(self, question: str, **details: Any) -> dict[str, Any]:
+        """Ask the probe; see `Probe.answer`."""
+        self._control.write(json.dumps({"ask": question, **details}) + "\n")
+        self._control.flush()
+        answer: dict[str, Any] = json.loads(self._control.readline())
+        return answer
+
+    def log_text(self) -> str:
+        """Everything the candidate has printed and logged so far."""
+        return self.log.read_text(errors="replace")
+
+    def threads(self) -> int:
+        """How many threads the serving process has."""
+        return len(os.listdir(f"/proc/{self.process.pid}/task"))
+
+    def wait_until_ready(self) -> None:
+        """Wait for the import, then for /health; CandidateError says which failed and why."""
+        line = self._control.readline()
+        said = json.loads(line) if line else {"failed": self.log_text()[-4000:]}
+        if "failed" in said:
+            raise CandidateError(f"the candidate cannot be imported or set up:\n{said['failed']}")
+        deadline = time.monotonic() + START_DEADLINE_S
+        while not self.is_healthy():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                raise CandidateError(
+                    f"the candidate does not start (GET /health):\n{self.log_text()[-4000:]}"
+                )
+            time.sleep(0.01)
+
+    def is_healthy(self) -> bool:
+        """Whether GET /health answers 200."""
+        try:
+            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self) -> None:
+        """Ask it to go, then see to it that its whole process group has gone."""
+        for number, patience_s in ((signal.SIGTERM, STOP_DEADLINE_S), (signal.SIGKILL, 5.0)):
+            try:
+                os.killpg(self.process.pid, number)
+                self.process.wait(patience_s)
+            except (ProcessLookupError, subprocess.TimeoutExpired):
+                continue
+        self._control.close()
+
+
+@contextmanager
+def serving(
+    directory: Path, database_url: str, redis_url: str, log: Path, janitor: Janitor
+) -> Iterator[Server]:
+    """Serve a candidate on a free port of 127.0.0.1 for as long as the block lasts."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    ours, theirs = socket.socketpair()
+    ours.settimeout(START_DEADLINE_S)
+    environment = {
+        name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ
+    }
+    environment |= {
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+    command = [sys.executable, "-m", "evaluation.runtime.serve", str(directory.resolve())]
+    command += ["--listen", str(listener.fileno()), "--control", str(theirs.fileno())]
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            pass_fds=(listener.fileno(), theirs.fileno()),
+            start_new_session=True,
+        )
+    janitor.process(process.pid)
+    port = listener.getsockname()[1]
+    listener.close()
+    theirs.close()
+    server = Server(directory, process, port, ours, log)
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.stop()
+        ours.close()

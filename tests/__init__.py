@@ -1,0 +1,1 @@
+"""What any candidate must do, seen from outside."""

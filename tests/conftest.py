@@ -1,0 +1,142 @@
+"""One candidate, served for real, and the means to look at it."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+
+from evaluation.runtime.dataset import SIZES
+from evaluation.runtime.server import Server
+from evaluation.runtime.workbench import Stage, Workbench, checked_directory, open_workbench
+from tests.observing import Observer
+
+ROOT = Path(__file__).parents[1]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--candidate DIR` (or REPO_PATH=DIR) says which catalog is tested."""
+    default = os.environ.get("REPO_PATH", "repository_after")
+    parser.addoption("--candidate", default=default, help=f"folder of the catalog ({default})")
+
+
+@dataclass(slots=True)
+class Subject:
+    """A served candidate: its HTTP client, its observer, its stage."""
+
+    http: httpx.Client
+    server: Server
+    stage: Stage
+    observer: Observer
+
+    def get(self, path: str, **headers: str) -> httpx.Response:
+        """GET a path; header names are written with underscores."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.http.get(path, headers=named)
+
+    def json(self, path: str) -> Any:
+        """The body of a GET that must succeed."""
+        answer = self.get(path)
+        assert answer.status_code == 200, f"GET {path}: {answer.status_code} {answer.text[:300]}"
+        return answer.json()
+
+    def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run SQL behind the candidate's back."""
+        with psycopg.connect(self.stage.admin_url, autocommit=True) as connection:
+            cursor = connection.execute(query.encode(), parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def new_product(self, **fields: object) -> dict[str, Any]:
+        """Create a product through the API."""
+        fields = {"name": "New", "price": "9.99", "category_id": 1, **fields}
+        answer = self.http.post("/products", json=fields)
+        assert answer.status_code == 201, answer.text
+        product: dict[str, Any] = answer.json()
+        return product
+
+
+@pytest.fixture(scope="session")
+def candidate(request: pytest.FixtureRequest) -> Path:
+    """The folder under test."""
+    return checked_directory(Path(request.config.getoption("--candidate")))
+
+
+@pytest.fixture(scope="session")
+def bench() -> Iterator[Workbench]:
+    """Postgres and Redis with the dataset."""
+    with open_workbench(os.environ.get("HOFAZ9_SERVICES", "embedded")) as bench:
+        yield bench
+
+
+@contextmanager
+def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> Iterator[Subject]:
+    """Serve the candidate upon a stage, its connections warmed."""
+    with ExitStack() as stack:
+        server = stack.enter_context(stage.serving(candidate, redis_url))
+        http = stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
+        counters = stage.counters()
+        stack.callback(counters.close)
+        http.get("/products/1")
+        yield Subject(http, server, stage, Observer(server, stage, counters))
+
+
+@pytest.fixture(scope="session")
+def api(bench: Workbench, candidate: Path) -> Iterator[Subject]:
+    """The candidate with 2 000 products, shared by all tests that leave the seeded rows alone."""
+    with bench.stage(SIZES["small"]) as stage, subject_on(stage, candidate) as subject:
+        yield subject
+
+
+@pytest.fixture(scope="session")
+def grown(bench: Workbench, candidate: Path) -> Iterator[Subject]:
+    """The same with twice the products."""
+    with bench.stage(SIZES["double"]) as stage, subject_on(stage, candidate) as subject:
+        yield subject
+
+
+@pytest.fixture
+def own(bench: Workbench, candidate: Path) -> Iterator[Subject]:
+    """A server and database of the test's own, to break or to change."""
+    with bench.stage(SIZES["small"]) as stage, subject_on(stage, candidate) as subject:
+        yield subject
+
+
+@pytest.fixture
+def beside(own: Subject, candidate: Path) -> Iterator[Subject]:
+    """A second server process on the database and the Redis of `own`."""
+    with subject_on(own.stage, candidate) as subject:
+        yield subject
+
+
+@pytest.fixture(scope="session")
+def cold_page() -> Callable[[int], str]:
+    """Paths of listings that nobody has asked for before, each with a page size of its own kind."""
+    categories = count(1)
+    return lambda limit: f"/products?limit={limit}&category_id={next(categories) % 41 + 1}"
+
+
+@contextmanager
+def holding_products(subject: Subject, table: str = "products") -> Iterator[Callable[[], int]]:
+    """Nobody can read the table inside the block; the value says how many backends wait for it."""
+    with (
+        psycopg.connect(subject.stage.admin_url) as holder,
+        psycopg.connect(subject.stage.admin_url, autocommit=True) as watcher,
+    ):
+        holder.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+
+        def waiting() -> int:
+            query = (
+                "select count(*) from pg_stat_activity "
+                "where datname = %s and wait_event_type = 'Lock'"
+            )
+            row = watcher.execute(query, (subject.stage.database,)).fetchone()
+            return row[0] if row else 0
+
+        yield waiting
+        holder.rollback()

@@ -1,0 +1,60 @@
+"""What a test sees of the work behind a request: statements, rows, plans."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from evaluation.runtime.counters import Counters, Work
+from evaluation.runtime.plans import Plan, explain
+from evaluation.runtime.server import Server
+from evaluation.runtime.workbench import Stage
+
+
+@dataclass(slots=True)
+class Spent:
+    """The work of one block: as SQLAlchemy's hooks saw it and as Postgres counted it."""
+
+    hooked: list[dict[str, Any]] = field(default_factory=list)
+    counted: list[Work] = field(default_factory=list)
+
+    @property
+    def total(self) -> int:
+        """Statements, as Postgres counted them."""
+        return sum(work.calls for work in self.counted)
+
+    @property
+    def rows(self) -> int:
+        """Rows that the statements gave."""
+        return sum(work.rows for work in self.counted)
+
+    def explain(self) -> str:
+        """For a failure message: what ran how often."""
+        lines = sorted(self.counted, key=lambda work: -work.calls)[:8]
+        seen = "\n".join(f"  {w.calls:4} x {' '.join(w.sql.split())[:110]}" for w in lines)
+        return f"{self.total} statements by Postgres, {len(self.hooked)} by hooks:\n{seen}"
+
+
+@dataclass(slots=True)
+class Observer:
+    """Watches one server and its database."""
+
+    server: Server
+    stage: Stage
+    counters: Counters
+
+    @contextmanager
+    def counted(self) -> Iterator[Spent]:
+        """Fills in what the block spent, once it is over."""
+        spent = Spent()
+        before = self.counters.snapshot()
+        since = self.server.ask("count")["count"]
+        yield spent
+        spent.counted = self.counters.since(before)
+        spent.hooked = self.server.ask("statements", since=since)["statements"]
+
+    def plans(self, spent: Spent) -> list[Plan]:
+        """The plans of the distinct SELECTs of a block."""
+        distinct = {statement["sql"]: statement for statement in spent.hooked}
+        plans = (explain(self.stage.admin_url, statement) for statement in distinct.values())
+        return [plan for plan in plans if plan is not None]

@@ -1,0 +1,159 @@
+"""What is remembered between requests, for how long, and what must not be: R08 and R11."""
+
+import socket
+
+import pytest
+import redis
+
+from tests.conftest import Subject, subject_on
+
+BOOKKEEPING_BYTES = 64
+LIFETIME_S = 60
+
+
+def pass_time(subject: Subject, seconds: int) -> None:
+    """Let time pass for the serving process and for every key in Redis that has a lifetime."""
+    subject.server.ask("advance", seconds=seconds)
+    with redis.Redis.from_url(subject.stage.redis_url) as client:
+        for key in client.keys("*"):
+            left = client.pttl(key)
+            if left > 0:
+                client.pexpire(key, max(1, left - seconds * 1000))
+
+
+@pytest.mark.requirement("R08")
+@pytest.mark.parametrize("query", ["limit=3", "limit=3&category_id=9", "limit=3&is_active=false"])
+def test_the_same_listing_asked_twice_touches_postgres_once(own: Subject, query: str) -> None:
+    first = own.json(f"/products?{query}")
+    own.server.ask("count")
+
+    with own.observer.counted() as spent:
+        second = own.json(f"/products?{query}")
+
+    assert second == first
+    assert spent.total == 0, spent.explain()
+    assert not spent.hooked, spent.explain()
+
+
+@pytest.mark.requirement("R08")
+def test_everything_kept_in_redis_has_a_lifetime_of_a_minute_at_most(own: Subject) -> None:
+    with redis.Redis.from_url(own.stage.redis_url) as client:
+        before = set(client.keys("*"))
+        own.json("/products?limit=4")
+        own.json("/products?limit=4")
+        own.json("/products?limit=4&category_id=3")
+        lifetimes = {
+            key: client.ttl(key)
+            for key in set(client.keys("*")) - before
+            if client.type(key) != b"string" or client.strlen(key) > BOOKKEEPING_BYTES
+        }
+
+    assert len(lifetimes) >= 2, f"listings in Redis: {lifetimes}"
+    assert all(0 < left <= LIFETIME_S for left in lifetimes.values()), lifetimes
+
+
+@pytest.mark.requirement("R08")
+def test_a_cached_listing_serves_its_minute_and_no_more(own: Subject) -> None:
+    stale = own.json("/products?limit=2")
+    own.sql("update products set name = 'Renamed' where id = %s", stale["items"][0]["id"])
+
+    pass_time(own, 50)
+    assert own.json("/products?limit=2") == stale, "gone before its minute was over"
+    pass_time(own, 11)
+    assert own.json("/products?limit=2")["items"][0]["name"] == "Renamed"
+
+
+def test_different_listings_are_never_mistaken_for_each_other(own: Subject) -> None:
+    queries = ["limit=2", "limit=3", "limit=2&category_id=5", "limit=2&category_id=6"]
+    queries += ["limit=2&is_active=false", "limit=2&category_id=5&is_active=false"]
+    bodies = {query: own.json(f"/products?{query}") for query in queries}
+
+    assert len({str(body["items"]) for body in bodies.values()}) == len(queries)
+    assert all(own.json(f"/products?{query}") == bodies[query] for query in queries)
+
+
+@pytest.mark.parametrize("write", ["post", "put", "delete", "review"])
+def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
+    own: Subject, beside: Subject, write: str
+) -> None:
+    path = "/products?limit=1&category_id=42"
+    product = own.new_product(category_id=42)
+    for subject in (own, beside):
+        subject.json(path)
+        subject.json(path)
+
+    if write == "post":
+        own.http.delete(f"/products/{product['id']}")
+        product = own.new_product(category_id=42, name="Newer")
+        expected = "Newer"
+    elif write == "put":
+        own.http.put(f"/products/{product['id']}", json={"name": "Changed"}).raise_for_status()
+        expected = "Changed"
+    elif write == "delete":
+        own.http.delete(f"/products/{product['id']}").raise_for_status()
+        expected = ""
+    else:
+        review = {"author_id": 1, "rating": 5, "title": "Good"}
+        own.http.post(f"/products/{product['id']}/reviews", json=review).raise_for_status()
+        expected = "New"
+
+    for subject in (beside, own):
+        items = subject.json(path)["items"]
+        assert [item["name"] for item in items] == ([expected] if expected else [])
+        if write == "review":
+            assert items[0]["review_count"] == 1
+
+
+@pytest.mark.parametrize("trouble", ["refused", "silent"])
+def test_without_redis_the_api_answers_from_postgres(own: Subject, trouble: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        port = deaf.getsockname()[1]
+        if trouble == "refused":
+            deaf.close()
+        with subject_on(own.stage, own.server.directory, f"redis://127.0.0.1:{port}/0") as lonely:
+            first = lonely.get("/products?limit=2")
+            product = lonely.new_product(category_id=42, name="Without Redis")
+            page = lonely.json("/products?limit=1&category_id=42")
+
+    assert first.status_code == 200
+    assert first.elapsed.total_seconds() < 5
+    assert page["items"][0]["id"] == product["id"]
+
+
+def test_garbage_in_redis_is_not_believed(own: Subject) -> None:
+    path = "/products?limit=2&category_id=8"
+    expected = own.json(path)
+    with redis.Redis.from_url(own.stage.redis_url) as client:
+        for key in client.keys("*"):
+            client.set(key, b"\x00garbage\xff" * 20, keepttl=True)
+
+    assert own.json(path)["items"] == expected["items"]
+
+
+@pytest.mark.requirement("R11")
+def test_the_total_is_not_counted_again_for_every_page(own: Subject) -> None:
+    own.json("/products?limit=1")
+
+    with own.observer.counted() as spent:
+        page = own.json("/products?limit=2")
+    examined = sum(plan.rows_examined("products") for plan in own.observer.plans(spent))
+
+    assert len(page["items"]) == 2
+    assert spent.total >= 1, "the second page was not cold"
+    assert examined < 200, f"{examined:.0f} rows of products looked at for a page of 2"
+
+
+@pytest.mark.requirement("R11")
+def test_the_total_is_at_most_a_minute_old(own: Subject) -> None:
+    before = own.json("/products?limit=1&category_id=2")["total"]
+    own.sql("insert into products (name, description, price, category_id) values ('n', '', 1, 2)")
+    with own.observer.counted() as spent:
+        own.json("/products?limit=2&category_id=2")
+    assert spent.total >= 1
+
+    pass_time(own, 61)
+    with own.observer.counted() as spent:
+        after = own.json("/products?limit=3&category_id=2")["total"]
+
+    assert after == before + 1
+    assert spent.total < 5, spent.explain()

@@ -1,0 +1,115 @@
+"""How many statements a request costs, and which: R01 to R04 and R13."""
+
+from collections.abc import Callable
+
+import pytest
+
+from evaluation.runtime.burst import burst
+from evaluation.runtime.plans import Plan
+from tests.conftest import Subject
+
+BUDGET = 5
+
+
+@pytest.mark.requirement("R01")
+def test_five_hundred_clients_on_one_cold_page_are_answered_by_few_statements(own: Subject) -> None:
+    with own.observer.counted() as spent:
+        answers = burst(own.server.port, ["/products?limit=20"] * 500, deadline_s=10)
+
+    assert answers.outcomes == {"200": 500}, answers.outcomes
+    assert 1 <= spent.total < 50, spent.explain()
+
+
+@pytest.mark.requirement("R02")
+@pytest.mark.parametrize("limit", [5, 20, 100])
+def test_a_cold_listing_costs_the_same_few_statements_at_any_page_size(
+    api: Subject, grown: Subject, cold_page: Callable[[int], str], limit: int
+) -> None:
+    for subject in (api, grown):
+        with subject.observer.counted() as spent:
+            subject.json(cold_page(limit))
+
+        assert 1 <= spent.total < BUDGET, spent.explain()
+        assert 1 <= len(spent.hooked) < BUDGET, spent.explain()
+
+
+@pytest.mark.requirement("R02")
+def test_a_product_costs_few_statements_however_many_reviews_it_has(api: Subject) -> None:
+    with api.observer.counted() as spent:
+        product = api.json("/products/1")
+
+    assert product["review_count"] == 50
+    assert 1 <= spent.total < BUDGET, spent.explain()
+
+
+def test_the_categories_cost_one_statement(api: Subject) -> None:
+    with api.observer.counted() as spent:
+        api.json("/categories")
+
+    assert spent.total <= 1, spent.explain()
+
+
+@pytest.mark.requirement("R03")
+def test_the_reviews_of_a_page_come_in_bulk(
+    api: Subject, cold_page: Callable[[int], str]
+) -> None:
+    with api.observer.counted() as spent:
+        page = api.json(cold_page(15))
+
+    readers = [work for work in spent.counted if "reviews" in work.sql]
+    assert len(page["items"]) == 15
+    assert sum(work.calls for work in readers) == 1, spent.explain()
+
+
+@pytest.mark.requirement("R03")
+def test_a_product_is_not_sent_again_with_each_of_its_reviews(
+    api: Subject, cold_page: Callable[[int], str]
+) -> None:
+    with api.observer.counted() as spent:
+        api.json(cold_page(16))
+    plans = api.observer.plans(spent)
+
+    assert any("reviews" in plan.relations for plan in plans), spent.explain()
+    assert not [plan.sql for plan in plans if repeats_products(plan)]
+    assert sum(work.calls for work in spent.counted if "users" in work.sql) <= 1, spent.explain()
+
+
+def repeats_products(plan: Plan) -> bool:
+    """Whether each review brings the whole product along."""
+    carries = any(column.endswith(".description") and "product" in column for column in plan.output)
+    return "reviews" in plan.relations and "products" in plan.relations and carries
+
+
+@pytest.mark.requirement("R04")
+@pytest.mark.parametrize("path", ["/products?limit={}&category_id=7", "/products/{}"])
+def test_the_inventory_rides_along_with_its_product(api: Subject, path: str) -> None:
+    with api.observer.counted() as spent:
+        api.json(path.format(17))
+
+    alone = [w for w in spent.counted if "inventory" in w.sql and "products" not in w.sql]
+    assert any("inventory" in work.sql for work in spent.counted), spent.explain()
+    assert not alone, spent.explain()
+
+
+@pytest.mark.requirement("R13")
+@pytest.mark.parametrize("size", [2, 20, 100])
+def test_a_batch_is_one_query_for_products_at_any_size(api: Subject, size: int) -> None:
+    ids = ",".join(str(number) for number in range(900, 900 + size))
+
+    with api.observer.counted() as spent:
+        products = api.json(f"/products/batch?ids={ids}")
+
+    readers = [work for work in spent.counted if "from products" in " ".join(work.sql.lower().split())]
+    assert len(products) == size
+    assert sum(work.calls for work in readers) == 1, spent.explain()
+    assert 1 <= spent.total < BUDGET, spent.explain()
+
+
+@pytest.mark.requirement("R13")
+def test_the_ids_of_a_batch_travel_as_parameters(api: Subject) -> None:
+    with api.observer.counted() as spent:
+        api.json("/products/batch?ids=1,1987654321,2")
+
+    assert spent.hooked, "the hooks saw no statement"
+    assert not [s["sql"] for s in spent.hooked if "1987654321" in s["sql"]]
+    assert spent.total < BUDGET, spent.explain()
