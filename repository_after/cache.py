@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from secrets import token_bytes
+from typing import Generic, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
@@ -45,9 +46,7 @@ class Page:
     def packed(self) -> bytes:
         """The value kept in Redis."""
         rest = self.etag.encode() + b"\n" + self.body
-        return (
-            HEADER.pack(self.stamp, digest(rest), self.expires_at_s, self.is_compressed) + rest
-        )
+        return HEADER.pack(self.stamp, digest(rest), self.expires_at_s, self.is_compressed) + rest
 
     @classmethod
     def unpacked(cls, value: bytes) -> "Page":
@@ -83,9 +82,44 @@ async def pack(listing: Listing, stamp: bytes) -> Page:
     """The page as it will be sent for the next 60 seconds."""
     is_compressed = len(listing.body) >= GZIP_MINIMUM_BYTES
     body = await asyncio.to_thread(compress, listing.body) if is_compressed else listing.body
-    return Page(
-        etag_of(listing.body), body, is_compressed, stamp, time.time() + CACHE_TTL_S
-    )
+    return Page(etag_of(listing.body), body, is_compressed, stamp, time.time() + CACHE_TTL_S)
+
+
+T = TypeVar("T")
+
+
+async def load_alone(load: Loader) -> Page:
+    """A page for now only: nothing would tell whether it is still good later."""
+    return await pack(await load(None), b"")
+
+
+class NextCall(Generic[T]):
+    """One call a key at a time, shared by everyone who asked before it began.
+
+    Nobody gets the result of a call that began before he asked, so sharing never makes it stale.
+    """
+
+    def __init__(self) -> None:
+        self.next: dict[str, asyncio.Task[T]] = {}
+        self.running: dict[str, asyncio.Task[T]] = {}
+
+    async def share(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
+        """The result of the next call under this key."""
+        task = self.next.get(key)
+        if task is None:
+            task = self.next[key] = asyncio.create_task(self.run(key, call))
+        return await asyncio.shield(task)
+
+    async def run(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
+        """Wait for the call before, then make this one."""
+        while (before := self.running.get(key)) is not None:
+            await asyncio.wait([before])
+        task = self.running[key] = self.next.pop(key)
+        try:
+            return await call()
+        finally:
+            if self.running.get(key) is task:
+                del self.running[key]
 
 
 class ListingCache:
@@ -102,6 +136,8 @@ class ListingCache:
         self.redis = Redis(connection_pool=pool)
         self.down_until_s = 0.0
         self.forget_is_owed = False
+        self.look_ups: NextCall[tuple[bytes, Page | None, int | None]] = NextCall()
+        self.loads_without_redis: NextCall[Page] = NextCall()
         self.loading: dict[tuple[str, bytes], asyncio.Task[Page]] = {}
         self.storing: set[asyncio.Task[None]] = set()
 
@@ -109,10 +145,12 @@ class ListingCache:
         """The page under this key, from the cache if it is good, else loaded once for all who ask."""
         # R08: a page that is asked for again within 60 seconds costs one round trip to Redis.
         try:
-            stamp, page, total = await self.look_up(page_key, total_key)
+            stamp, page, total = await self.look_ups.share(
+                page_key, lambda: self.look_up(page_key, total_key)
+            )
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)
-            return await pack(await load(None), b"")
+            return await self.loads_without_redis.share(page_key, lambda: load_alone(load))
         if page is not None and page.stamp == stamp and page.expires_at_s > time.time():
             return page
         # R01: five hundred clients on one cold page are one load, not five hundred.
@@ -136,9 +174,7 @@ class ListingCache:
         storing.add_done_callback(self.storing.discard)
         return page
 
-    async def look_up(
-        self, page_key: str, total_key: str
-    ) -> tuple[bytes, Page | None, int | None]:
+    async def look_up(self, page_key: str, total_key: str) -> tuple[bytes, Page | None, int | None]:
         """The stamp that stands now, and page and total if Redis has them."""
         if time.monotonic() < self.down_until_s:
             raise TimeoutError("Redis did not answer a moment ago")

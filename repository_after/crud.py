@@ -105,9 +105,7 @@ async def delete_product(db: AsyncSession, product_id: int) -> bool:
     return True
 
 
-async def create_review(
-    db: AsyncSession, product_id: int, new: ReviewCreate
-) -> ReviewOut | None:
+async def create_review(db: AsyncSession, product_id: int, new: ReviewCreate) -> ReviewOut | None:
     """Add a review to a product; None when there is no such product."""
     product = await db.get(Product, product_id)
     if product is None:

@@ -46,9 +46,7 @@ app = FastAPI(title="Product catalog", lifespan=lifespan)
 install_error_handlers(app)
 app.add_middleware(ConditionalMiddleware)
 # R12: GZipMiddleware with a cheaper level than its 9, for answers of 1 000 bytes and more.
-app.add_middleware(
-    CompressionMiddleware, minimum_size=GZIP_MINIMUM_BYTES, compresslevel=GZIP_LEVEL
-)
+app.add_middleware(CompressionMiddleware, minimum_size=GZIP_MINIMUM_BYTES, compresslevel=GZIP_LEVEL)
 app.add_middleware(TimingMiddleware)
 
 
@@ -76,9 +74,7 @@ async def list_products(
                 db, cursor=cursor, limit=limit, category_id=category_id, is_active=is_active
             )
             if total is None:
-                total = await crud.count_products(
-                    db, category_id=category_id, is_active=is_active
-                )
+                total = await crud.count_products(db, category_id=category_id, is_active=is_active)
         query: dict[str, str] = {"limit": str(limit), "is_active": str(is_active).lower()}
         if category_id is not None:
             query["category_id"] = str(category_id)

@@ -95,7 +95,9 @@ def update_product(db: Db, product_id: Id, change: ProductUpdate) -> ProductOut 
 
 @app.delete("/products/{product_id}", status_code=204)
 def delete_product(db: Db, product_id: Id) -> Response:
-    return Response(status_code=204) if crud.delete_product(db, product_id) else not_found("product")
+    return (
+        Response(status_code=204) if crud.delete_product(db, product_id) else not_found("product")
+    )
 
 
 @app.post("/products/{product_id}/reviews", response_model=ReviewOut, status_code=201)

@@ -50,9 +50,7 @@ def test_the_categories_cost_one_statement(api: Subject) -> None:
 
 
 @pytest.mark.requirement("R03")
-def test_the_reviews_of_a_page_come_in_bulk(
-    api: Subject, cold_page: Callable[[int], str]
-) -> None:
+def test_the_reviews_of_a_page_come_in_bulk(api: Subject, cold_page: Callable[[int], str]) -> None:
     with api.observer.counted() as spent:
         page = api.json(cold_page(15))
 
@@ -99,7 +97,9 @@ def test_a_batch_is_one_query_for_products_at_any_size(api: Subject, size: int) 
     with api.observer.counted() as spent:
         products = api.json(f"/products/batch?ids={ids}")
 
-    readers = [work for work in spent.counted if "from products" in " ".join(work.sql.lower().split())]
+    readers = [
+        work for work in spent.counted if "from products" in " ".join(work.sql.lower().split())
+    ]
     assert len(products) == size
     assert sum(work.calls for work in readers) == 1, spent.explain()
     assert 1 <= spent.total < BUDGET, spent.explain()

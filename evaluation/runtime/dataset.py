@@ -84,7 +84,9 @@ def fill(url: str, products: int) -> None:
         connection.execute(SCRIPT.read_bytes())
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("SET ROLE {}").format(owner))
-        connection.execute("VACUUM (ANALYZE, PARALLEL 0) categories, users, products, inventory, reviews")
+        connection.execute(
+            "VACUUM (ANALYZE, PARALLEL 0) categories, users, products, inventory, reviews"
+        )
     verify(url, products)
 
 

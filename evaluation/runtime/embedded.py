@@ -156,7 +156,14 @@ def embedded_postgres(folder: Path, account: Account, janitor: Janitor) -> Itera
 def initdb(install: Path, cluster: Path, password_file: Path, account: Account) -> None:
     """Make an empty cluster."""
     command = [str(install / "bin" / "initdb"), "-D", str(cluster), "-U", "hofaz9", "--no-sync"]
-    command += ["-A", "scram-sha-256", f"--pwfile={password_file}", "-E", "UTF8", "--no-instructions"]
+    command += [
+        "-A",
+        "scram-sha-256",
+        f"--pwfile={password_file}",
+        "-E",
+        "UTF8",
+        "--no-instructions",
+    ]
     help_text = subprocess.run([command[0], "--help"], capture_output=True, text=True).stdout
     builtin = "builtin-locale" in help_text
     command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if builtin else []

@@ -60,6 +60,9 @@ def load(directory: Path, probe: Probe) -> Any:
     url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
     creator = create_engine(url)
     database.Base.metadata.create_all(creator)
+    for table in database.Base.metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(creator, checkfirst=True)
     creator.dispose()
     return app
 

@@ -1,0 +1,174 @@
+"""What both catalogs must do, fast or slow."""
+
+import json
+
+import pytest
+
+from tests.conftest import Subject
+
+PRODUCT = """
+select json_build_object('id', p.id, 'name', p.name, 'description', p.description,
+    'price', p.price::text, 'is_active', p.is_active,
+    'created_at', to_char(p.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+    'category', (select json_build_object('id', id, 'name', name, 'description', description)
+        from categories where id = p.category_id),
+    'inventory', (select json_build_object('quantity', quantity, 'reserved', reserved,
+        'available', greatest(quantity - reserved, 0), 'in_stock', quantity > reserved)
+        from inventory where product_id = p.id),
+    'average_rating', (select round(avg(rating), 2)::float from reviews where product_id = p.id),
+    'review_count', (select count(*) from reviews where product_id = p.id),
+    'reviews', (select coalesce(json_agg(json_build_object('id', r.id, 'rating', r.rating,
+        'title', r.title, 'body', r.body,
+        'created_at', to_char(r.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'),
+        'author', json_build_object('id', u.id, 'name', u.name, 'location', u.location))
+        order by r.id), '[]') from reviews r join users u on u.id = r.author_id
+        where r.product_id = p.id)) from products p
+"""
+
+
+def rows(subject: Subject, rest: str) -> list[object]:
+    """Products as the database holds them, in the API's shape."""
+    return [row[0] for row in subject.sql(f"{PRODUCT} {rest}")]
+
+
+def test_the_first_page_is_what_the_database_holds(api: Subject) -> None:
+    page = api.json("/products")
+
+    assert page["items"] == rows(api, "where is_active order by id limit 20")
+    assert sum(item["review_count"] for item in page["items"]) == 785
+
+
+@pytest.mark.parametrize(
+    ("query", "where"),
+    [
+        ("category_id=11&limit=7", "is_active and category_id = 11 order by id limit 7"),
+        ("is_active=false&limit=4", "not is_active order by id limit 4"),
+        ("category_id=5&is_active=false", "not is_active and category_id = 5 order by id limit 20"),
+    ],
+)
+def test_filters_choose_products(api: Subject, query: str, where: str) -> None:
+    assert api.json(f"/products?{query}")["items"] == rows(api, f"where {where}")
+
+
+def test_the_total_counts_what_the_filter_lets_through(api: Subject) -> None:
+    assert 0.8 * 1800 <= api.json("/products?limit=1")["total"] <= 1.25 * 1800
+
+
+@pytest.mark.parametrize("product_id", [1, 4, 8, 2000])
+def test_a_product_is_what_the_database_holds(api: Subject, product_id: int) -> None:
+    assert [api.json(f"/products/{product_id}")] == rows(api, f"where id = {product_id}")
+
+
+def test_a_batch_keeps_the_order_asked_and_leaves_out_the_unknown(api: Subject) -> None:
+    batch = api.json("/products/batch?ids=1203,1201,987654,1202,1201")
+
+    assert [product["id"] for product in batch] == [1203, 1201, 1202, 1201]
+    assert batch[0] == api.json("/products/1203")
+
+
+def test_the_categories_are_all_there(api: Subject) -> None:
+    assert [category["id"] for category in api.json("/categories")] == list(range(1, 43))
+
+
+@pytest.mark.parametrize(
+    ("path", "statuses"),
+    [
+        ("/products/5000000", {404}),
+        ("/products/99999999999999999999999", {404, 422}),
+        ("/products/-1", {404, 422}),
+        ("/products/one", {404, 422}),
+        ("/products?limit=0", {422}),
+        ("/products?limit=101", {422}),
+        ("/products?limit=many", {422}),
+        ("/products?is_active=perhaps", {422}),
+        ("/products?category_id=99999999999999999999", {404, 422}),
+        ("/products/batch", {422}),
+        ("/products/batch?ids=", {422}),
+        ("/products/batch?ids=1,x", {422}),
+        ("/products/batch?ids=" + ",".join(["1"] * 101), {422}),
+        ("/nowhere", {404}),
+    ],
+)
+def test_bad_questions_are_told_so(api: Subject, path: str, statuses: set[int]) -> None:
+    answer = api.get(path)
+
+    assert answer.status_code in statuses, f"{answer.status_code} {answer.text[:300]}"
+    assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"name": ""},
+        {"name": "a\u0000b"},
+        {"name": "x" * 201},
+        {"price": "-1"},
+        {"price": "1.001"},
+        {"price": 1e300},
+        {"category_id": 2**40},
+        {"quantity": -1},
+    ],
+)
+def test_a_bad_product_is_refused(api: Subject, fields: dict[str, object]) -> None:
+    good = {"name": "x", "price": "1.00", "category_id": 1}
+    answer = api.http.post("/products", json={**good, **fields} if fields else {})
+
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["detail"]
+
+
+def test_text_that_is_no_unicode_is_refused(api: Subject) -> None:
+    body = '{"name": "\\ud800", "price": "1.00", "category_id": 1}'
+    answer = api.http.post("/products", content=body, headers={"content-type": "application/json"})
+
+    assert answer.status_code == 422, answer.text
+
+
+def test_a_product_lives_through_create_change_and_delete(own: Subject) -> None:
+    name = "Crème brûlée 焼き 🍮"
+    product = own.new_product(name=name, price="12.50", category_id=3, quantity=5)
+    path = f"/products/{product['id']}"
+    assert own.json(path) == product
+    assert (product["name"], product["price"]) == (name, "12.50")
+    assert product["inventory"] == {"quantity": 5, "reserved": 0, "available": 5, "in_stock": True}
+    assert product["average_rating"] is None
+
+    changed = own.http.put(path, json={"price": "3.00", "reserved": 9, "category_id": 4})
+    assert changed.status_code == 200, changed.text
+    assert changed.json() == own.json(path)
+    assert changed.json()["category"]["id"] == 4
+    assert changed.json()["inventory"]["available"] == 0
+    assert changed.json()["name"] == name
+
+    assert own.http.delete(path).status_code == 204
+    assert own.get(path).status_code == 404
+    assert own.http.delete(path).status_code == 404
+    assert own.http.put(path, json={"price": "1.00"}).status_code == 404
+
+
+def test_a_review_belongs_to_its_product(own: Subject) -> None:
+    product = own.new_product()["id"]
+    review = {"author_id": 7, "rating": 2, "title": "Hm", "body": "Not für mich."}
+
+    answer = own.http.post(f"/products/{product}/reviews", json=review)
+
+    assert answer.status_code == 201, answer.text
+    shown = own.json(f"/products/{product}")
+    assert shown["reviews"] == [answer.json()]
+    assert shown["average_rating"] == 2.0
+    assert answer.json()["author"]["id"] == 7
+    missing = own.http.post("/products/5000000/reviews", json=review)
+    assert missing.status_code == 404
+    assert (
+        own.http.post(f"/products/{product}/reviews", json={**review, "rating": 6}).status_code
+        == 422
+    )
+
+
+def test_bodies_are_compact_utf8_json(api: Subject) -> None:
+    answer = api.get("/products/5")
+    compact = json.dumps(answer.json(), ensure_ascii=False, separators=(",", ":"))
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.text == compact

@@ -1,0 +1,105 @@
+"""How answers travel: compressed (R12), and not at all when the client has them (R15)."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Subject, subject_on
+
+
+def wire_bytes(subject: Subject, path: str, accept_encoding: str) -> tuple[int, str | None]:
+    """Bytes of the body as sent, and its Content-Encoding."""
+    headers = {"Accept-Encoding": accept_encoding}
+    with subject.http.stream("GET", path, headers=headers) as answer:
+        body = b"".join(answer.iter_raw())
+        return len(body), answer.headers.get("content-encoding")
+
+
+@pytest.mark.requirement("R12")
+@pytest.mark.parametrize(
+    "path", ["/products", "/products/1", "/products/batch?ids=1,2,3", "/products?limit=1"]
+)
+def test_an_answer_over_a_kilobyte_is_sent_compressed(api: Subject, path: str) -> None:
+    plain, _ = wire_bytes(api, path, "identity")
+    packed, encoding = wire_bytes(api, path, "gzip")
+
+    assert encoding == "gzip", f"{path}: Content-Encoding {encoding}, {packed} bytes"
+    assert packed <= 0.3 * plain, f"{path}: {plain} bytes became {packed}"
+    assert packed < 100_000
+
+
+@pytest.mark.parametrize("path", ["/health", "/products?category_id=42", "/products/999999999"])
+def test_a_small_answer_is_sent_as_it_is(api: Subject, path: str) -> None:
+    size, encoding = wire_bytes(api, path, "gzip")
+
+    assert size < 1000
+    assert encoding is None
+
+
+@pytest.mark.parametrize("path", ["/products", "/products/1"])
+@pytest.mark.parametrize("accept", ["identity", "gzip;q=0", "br"])
+def test_a_client_without_gzip_gets_plain_bytes(api: Subject, path: str, accept: str) -> None:
+    assert (
+        api.get(path, accept_encoding="gzip").json() == api.get(path, accept_encoding=accept).json()
+    )
+    assert wire_bytes(api, path, accept)[1] is None
+
+
+@pytest.mark.requirement("R12")
+def test_caches_are_told_that_the_encoding_was_negotiated(api: Subject) -> None:
+    for accept in ("gzip", "identity"):
+        vary = api.get("/products", accept_encoding=accept).headers.get("vary", "")
+        assert "accept-encoding" in vary.lower(), f"Vary: {vary!r}"
+
+
+@pytest.mark.requirement("R15")
+@pytest.mark.parametrize("path", ["/products?limit=3", "/products/12"])
+def test_a_client_that_has_the_newest_answer_is_not_sent_it_again(api: Subject, path: str) -> None:
+    first = api.get(path)
+    etag = first.headers.get("etag")
+    assert etag, "no ETag"
+
+    for known in (etag, f'"other", {etag}', etag.removeprefix("W/"), "*"):
+        again = api.get(path, if_none_match=known)
+        assert again.status_code == 304, f"If-None-Match: {known} -> {again.status_code}"
+        assert again.content == b""
+        assert again.headers.get("etag") == etag
+
+
+@pytest.mark.parametrize("path", ["/products?limit=3", "/products/12"])
+def test_a_client_with_something_else_is_sent_the_answer(api: Subject, path: str) -> None:
+    answer = api.get(path, if_none_match='"something-else"')
+
+    assert answer.status_code == 200
+    assert answer.json() == api.json(path)
+
+
+@pytest.mark.requirement("R15")
+@pytest.mark.parametrize("path", ["/products?limit=1&category_id=42", "/products/{}"])
+@pytest.mark.parametrize("write", ["put", "review"])
+def test_a_changed_row_changes_the_tag(own: Subject, path: str, write: str) -> None:
+    product = own.new_product(category_id=42)["id"]
+    path = path.format(product)
+    etag = own.get(path).headers.get("etag")
+    assert etag, "no ETag"
+
+    if write == "put":
+        own.http.put(f"/products/{product}", json={"quantity": 7}).raise_for_status()
+    else:
+        review = {"author_id": 2, "rating": 4, "title": "Fine"}
+        own.http.post(f"/products/{product}/reviews", json=review).raise_for_status()
+
+    changed = own.get(path, if_none_match=etag)
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != etag
+
+
+@pytest.mark.requirement("R15")
+def test_every_process_gives_the_same_content_the_same_tag(own: Subject, candidate: Path) -> None:
+    tags = [own.get("/products/3").headers.get("etag")]
+    with subject_on(own.stage, candidate) as other:
+        tags.append(other.get("/products/3").headers.get("etag"))
+        tags.append(other.get("/products/4").headers.get("etag"))
+
+    assert tags[0], "no ETag"
+    assert tags[0] == tags[1] != tags[2]
