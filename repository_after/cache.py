@@ -181,9 +181,10 @@ class ListingCache:
         if self.forget_is_owed:
             await self.move_stamp()
         async with asyncio.timeout(REDIS_TIMEOUT_S):
-            stamp, packed, total = await self.redis.mget(
+            values: list[bytes | None] = await self.redis.mget(  # type: ignore[assignment]
                 STAMP, f"catalog:page:{page_key}", f"catalog:total:{total_key}"
             )
+            stamp, packed, total = values
             if stamp is None or len(stamp) != 16:
                 stamp = await self.first_stamp(stamp)
         try:
@@ -196,10 +197,10 @@ class ListingCache:
     async def first_stamp(self, garbage: bytes | None) -> bytes:
         """Agree with the other processes on a stamp where there is none."""
         await self.redis.set(STAMP, token_bytes(16), nx=garbage is None)
-        stamp = await self.redis.get(STAMP)
+        stamp: bytes | None = await self.redis.get(STAMP)  # type: ignore[assignment]
         if stamp is None:
             raise TimeoutError("Redis keeps no stamp")
-        return bytes(stamp)
+        return stamp
 
     async def store(self, page_key: str, page: Page, total_key: str, total: int | None) -> None:
         """Leave a page, and a total that was just counted, in Redis."""

@@ -46,10 +46,10 @@ async def get_products(
 
 async def count_products(db: AsyncSession, *, category_id: int | None, is_active: bool) -> int:
     """How many products there are on all pages."""
-    query: Select[tuple[int]] = select(func.count()).where(Product.is_active == is_active)
+    query: Select[int] = select(func.count()).where(Product.is_active == is_active)
     if category_id is not None:
         query = query.where(Product.category_id == category_id)
-    return (await db.scalars(query)).one()
+    return (await db.execute(query)).scalar_one()
 
 
 async def get_product(db: AsyncSession, product_id: int) -> ProductOut | None:
@@ -76,9 +76,7 @@ async def create_product(db: AsyncSession, new: ProductCreate) -> ProductOut:
     return await get_written_product(db, product.id)
 
 
-async def update_product(
-    db: AsyncSession, product_id: int, change: ProductUpdate
-) -> ProductOut | None:
+async def update_product(db: AsyncSession, product_id: int, change: ProductUpdate) -> ProductOut | None:
     """Change what is given of a product; None when there is no such product."""
     product = await db.scalar(
         select(Product).options(joinedload(Product.inventory)).where(Product.id == product_id)

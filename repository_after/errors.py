@@ -14,9 +14,7 @@ def not_found(what: str) -> JSONResponse:
 def invalid_request(_: Request, error: Exception) -> JSONResponse:
     """Which fields are wrong and why; the input itself is not echoed (it may not be printable)."""
     assert isinstance(error, RequestValidationError)
-    detail = [
-        {"loc": item["loc"], "msg": item["msg"], "type": item["type"]} for item in error.errors()
-    ]
+    detail = [{"loc": item["loc"], "msg": item["msg"], "type": item["type"]} for item in error.errors()]
     return JSONResponse({"detail": detail}, status_code=422)
 
 

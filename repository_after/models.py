@@ -46,9 +46,7 @@ class Product(Base):
 
     category: Mapped[Category] = relationship(lazy="raise")
     inventory: Mapped["Inventory | None"] = relationship(lazy="raise", passive_deletes="all")
-    reviews: Mapped[list["Review"]] = relationship(
-        lazy="raise", order_by="Review.id", passive_deletes="all"
-    )
+    reviews: Mapped[list["Review"]] = relationship(lazy="raise", order_by="Review.id", passive_deletes="all")
 
     # R10: a filtered page is one stretch of one index, wherever the walk has got to.
     __table_args__ = (
@@ -63,9 +61,7 @@ class Inventory(Base):
     __tablename__ = "inventory"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    product_id: Mapped[int] = mapped_column(
-        ForeignKey("products.id", ondelete="CASCADE"), index=True
-    )
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id", ondelete="CASCADE"), index=True)
     quantity: Mapped[int] = mapped_column(default=0)
     reserved: Mapped[int] = mapped_column(default=0)
 
@@ -76,9 +72,7 @@ class Review(Base):
     __tablename__ = "reviews"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    product_id: Mapped[int] = mapped_column(
-        ForeignKey("products.id", ondelete="CASCADE"), index=True
-    )
+    product_id: Mapped[int] = mapped_column(ForeignKey("products.id", ondelete="CASCADE"), index=True)
     author_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
     rating: Mapped[int]
     title: Mapped[str] = mapped_column(String(200))

@@ -59,9 +59,7 @@ def list_products(
     is_active: bool = True,
     skip: Offset = 0,
 ) -> ProductPage:
-    items, total = crud.get_products(
-        db, skip=skip, limit=limit, category_id=category_id, is_active=is_active
-    )
+    items, total = crud.get_products(db, skip=skip, limit=limit, category_id=category_id, is_active=is_active)
     query: dict[str, str] = {"limit": str(limit), "is_active": str(is_active).lower()}
     if category_id is not None:
         query["category_id"] = str(category_id)
@@ -95,9 +93,7 @@ def update_product(db: Db, product_id: Id, change: ProductUpdate) -> ProductOut 
 
 @app.delete("/products/{product_id}", status_code=204)
 def delete_product(db: Db, product_id: Id) -> Response:
-    return (
-        Response(status_code=204) if crud.delete_product(db, product_id) else not_found("product")
-    )
+    return Response(status_code=204) if crud.delete_product(db, product_id) else not_found("product")
 
 
 @app.post("/products/{product_id}/reviews", response_model=ReviewOut, status_code=201)

@@ -1,5 +1,6 @@
 """One candidate, served for real, and the means to look at it."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -24,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--candidate DIR` (or REPO_PATH=DIR) says which catalog is tested."""
     default = os.environ.get("REPO_PATH", "repository_after")
     parser.addoption("--candidate", default=default, help=f"folder of the catalog ({default})")
+    parser.addoption("--results", help="write the outcome of every test to this file (JSON lines)")
 
 
 @dataclass(slots=True)
@@ -131,12 +133,46 @@ def holding_products(subject: Subject, table: str = "products") -> Iterator[Call
         holder.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
 
         def waiting() -> int:
-            query = (
-                "select count(*) from pg_stat_activity "
-                "where datname = %s and wait_event_type = 'Lock'"
-            )
+            query = "select count(*) from pg_stat_activity where datname = %s and wait_event_type = 'Lock'"
             row = watcher.execute(query, (subject.stage.database,)).fetchone()
             return row[0] if row else 0
 
         yield waiting
         holder.rollback()
+
+
+class ResultFile:
+    """Writes one JSON line per test: id, outcome, and the requirement it answers."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.requirements: dict[str, str | None] = {}
+        self.outcomes: dict[str, str] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Note which test answers which requirement."""
+        for item in items:
+            mark = item.get_closest_marker("requirement")
+            self.requirements[item.nodeid] = mark.args[0] if mark else None
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """The worst of a test's phases is its outcome; a broken set-up is an error."""
+        outcome: str = report.outcome
+        if report.failed and report.when != "call":
+            outcome = "error"
+        if report.when == "call" or outcome != "passed":
+            self.outcomes[report.nodeid] = outcome
+
+    def pytest_sessionfinish(self) -> None:
+        """Leave the file; a test without an outcome did not run and is an error."""
+        lines = [
+            {"nodeid": nodeid, "outcome": self.outcomes.get(nodeid, "error"), "requirement": name}
+            for nodeid, name in self.requirements.items()
+        ]
+        self.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """`--results FILE` asks for the outcomes as JSON lines."""
+    if path := config.getoption("--results"):
+        config.pluginmanager.register(ResultFile(Path(path)))

@@ -160,10 +160,7 @@ def test_a_review_belongs_to_its_product(own: Subject) -> None:
     assert answer.json()["author"]["id"] == 7
     missing = own.http.post("/products/5000000/reviews", json=review)
     assert missing.status_code == 404
-    assert (
-        own.http.post(f"/products/{product}/reviews", json={**review, "rating": 6}).status_code
-        == 422
-    )
+    assert own.http.post(f"/products/{product}/reviews", json={**review, "rating": 6}).status_code == 422
 
 
 def test_bodies_are_compact_utf8_json(api: Subject) -> None:

@@ -60,9 +60,7 @@ def test_fifty_requests_can_wait_for_postgres_side_by_side(own: Subject) -> None
 @pytest.mark.requirement("R05")
 def test_a_connection_that_died_in_the_pool_is_replaced_unseen(own: Subject) -> None:
     own.json("/products/2")
-    own.sql(
-        "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", own.stage.role
-    )
+    own.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", own.stage.role)
 
     assert own.get("/products/3").status_code == 200
 
@@ -79,9 +77,7 @@ def test_requests_that_wait_for_postgres_hold_up_nobody_else(own: Subject) -> No
 @pytest.mark.requirement("R14")
 def test_failing_writes_give_their_connections_back(own: Subject) -> None:
     for _ in range(5):
-        answer = own.http.post(
-            "/products", json={"name": "x", "price": "1.00", "category_id": 999_999}
-        )
+        answer = own.http.post("/products", json={"name": "x", "price": "1.00", "category_id": 999_999})
         assert answer.status_code in (404, 409, 422), answer.text
 
     assert until(lambda: own.server.ask("pool")["checked_out"] == 0), own.server.ask("pool")

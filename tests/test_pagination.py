@@ -57,15 +57,11 @@ def test_a_walk_sees_each_product_once_while_others_come_and_go(own: Subject) ->
         ("&is_active=false", "not is_active"),
     ],
 )
-def test_following_next_leads_through_all_products_in_order(
-    own: Subject, query: str, where: str
-) -> None:
+def test_following_next_leads_through_all_products_in_order(own: Subject, query: str, where: str) -> None:
     own.sql("delete from products where id > 300")
     expected = [row[0] for row in own.sql(f"select id from products where {where} order by id")]
 
-    walked = [
-        item["id"] for page in pages(own, f"/products?limit=50{query}") for item in page["items"]
-    ]
+    walked = [item["id"] for page in pages(own, f"/products?limit=50{query}") for item in page["items"]]
 
     assert walked == expected
 

@@ -97,9 +97,7 @@ def test_a_batch_is_one_query_for_products_at_any_size(api: Subject, size: int) 
     with api.observer.counted() as spent:
         products = api.json(f"/products/batch?ids={ids}")
 
-    readers = [
-        work for work in spent.counted if "from products" in " ".join(work.sql.lower().split())
-    ]
+    readers = [work for work in spent.counted if "from products" in " ".join(work.sql.lower().split())]
     assert len(products) == size
     assert sum(work.calls for work in readers) == 1, spent.explain()
     assert 1 <= spent.total < BUDGET, spent.explain()

@@ -36,9 +36,7 @@ def lines_about(subject: Subject, method: str, path: str, deadline_s: float = 2.
         ("GET", "/health", 200),
     ],
 )
-def test_every_request_is_logged_with_its_duration(
-    api: Subject, method: str, path: str, status: int
-) -> None:
+def test_every_request_is_logged_with_its_duration(api: Subject, method: str, path: str, status: int) -> None:
     started = time.perf_counter()
     assert api.http.request(method, path).status_code == status
     took_ms = (time.perf_counter() - started) * 1000

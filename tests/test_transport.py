@@ -39,9 +39,7 @@ def test_a_small_answer_is_sent_as_it_is(api: Subject, path: str) -> None:
 @pytest.mark.parametrize("path", ["/products", "/products/1"])
 @pytest.mark.parametrize("accept", ["identity", "gzip;q=0", "br"])
 def test_a_client_without_gzip_gets_plain_bytes(api: Subject, path: str, accept: str) -> None:
-    assert (
-        api.get(path, accept_encoding="gzip").json() == api.get(path, accept_encoding=accept).json()
-    )
+    assert api.get(path, accept_encoding="gzip").json() == api.get(path, accept_encoding=accept).json()
     assert wire_bytes(api, path, accept)[1] is None
 
 

@@ -58,9 +58,7 @@ def ensure_template(admin_url: str, products: int) -> str:
             drop(admin_url, building)
             raise
         admin.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(
-                sql.Identifier(name), sql.Literal(COMPLETE)
-            )
+            sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(COMPLETE))
         )
     return name
 
@@ -84,9 +82,7 @@ def fill(url: str, products: int) -> None:
         connection.execute(SCRIPT.read_bytes())
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(sql.SQL("SET ROLE {}").format(owner))
-        connection.execute(
-            "VACUUM (ANALYZE, PARALLEL 0) categories, users, products, inventory, reviews"
-        )
+        connection.execute("VACUUM (ANALYZE, PARALLEL 0) categories, users, products, inventory, reviews")
     verify(url, products)
 
 
@@ -117,9 +113,7 @@ def clone(admin_url: str, template: str, name: str, role: str) -> None:
 def drop(admin_url: str, name: str) -> None:
     """Take a database away again, whoever is in it."""
     with psycopg.connect(admin_url, autocommit=True) as admin:
-        admin.execute(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name))
-        )
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def other_database(url: str, database: str) -> str:

@@ -50,7 +50,8 @@ def load(directory: Path, probe: Probe) -> Any:
     spec = importlib.util.spec_from_file_location(
         PACKAGE, directory / "__init__.py", submodule_search_locations=[str(directory)]
     )
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     package = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = package
     spec.loader.exec_module(package)

@@ -97,9 +97,7 @@ def serving(
     ours, theirs = socket.socketpair()
     ours.settimeout(START_DEADLINE_S)
     environment = {
-        name: os.environ[name]
-        for name in ("PATH", "LANG", "TMPDIR", "PYTHONPATH")
-        if name in os.environ
+        name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ
     }
     environment |= {
         "DATABASE_URL": database_url,

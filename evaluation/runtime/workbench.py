@@ -53,9 +53,7 @@ class Stage:
         """Serve a candidate upon this stage."""
         handle, name = tempfile.mkstemp(".log", "server-", self.folder)
         open(handle, "wb").close()
-        with serving(
-            directory, self.url, redis_url or self.redis_url, Path(name), self.janitor
-        ) as server:
+        with serving(directory, self.url, redis_url or self.redis_url, Path(name), self.janitor) as server:
             yield server
 
     def counters(self) -> Counters:

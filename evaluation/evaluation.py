@@ -1,0 +1,11 @@
+"""The door: `python evaluation/evaluation.py`, the same as `python -m evaluation`."""
+
+import sys
+from pathlib import Path
+
+sys.path[0] = str(Path(__file__).parents[1])
+
+if __name__ == "__main__":
+    from evaluation.cli import main
+
+    raise SystemExit(main())

@@ -1,0 +1,50 @@
+"""Which requirements a candidate meets: pure functions of what was measured."""
+
+from evaluation.records import REQUIREMENTS, Measured, TestResult, Verdict
+
+
+def judge(measured: Measured) -> tuple[Verdict, ...]:
+    """One verdict per requirement, R01 to R16."""
+    return tuple(judge_requirement(requirement, measured) for requirement in REQUIREMENTS)
+
+
+def judge_requirement(requirement: str, measured: Measured) -> Verdict:
+    """Every test of the requirement ran and passed; an error or a skip is no pass."""
+    tests = [test for test in measured.suite.tests if test.requirement == requirement]
+    failed = [test.nodeid for test in tests if test.outcome != "passed"]
+    evidence: dict[str, object] = {"tests": len(tests), "failed": failed}
+    if requirement == "R01":
+        evidence["load"] = {s.scenario: {"p95_ms": s.p95_ms, **s.outcomes} for s in measured.load}
+    if requirement in ("R02", "R03", "R04"):
+        evidence["statements_first_page"] = statements(measured, "first_page_cold")
+    if requirement == "R08":
+        evidence["statements_warm_page"] = statements(measured, "first_page_warm")
+    if requirement == "R12":
+        evidence["wire_bytes"] = {s.scenario: s.wire_bytes for s in measured.work}
+    return Verdict(requirement, bool(tests) and not failed, evidence)
+
+
+def statements(measured: Measured, scenario: str) -> dict[str, int]:
+    """Statements of a scenario by both counts."""
+    sample = next(sample for sample in measured.work if sample.scenario == scenario)
+    return {"hook": sample.statements_hook, "server": sample.statements_server}
+
+
+def is_resolved(measured: Measured, verdicts: tuple[Verdict, ...]) -> bool:
+    """Every requirement is met and nothing shared is broken."""
+    return all(verdict.passed for verdict in verdicts) and not failures(measured)
+
+
+def failures(measured: Measured) -> list[TestResult]:
+    """Tests that did not pass, for whatever reason."""
+    return [test for test in measured.suite.tests if test.outcome != "passed"]
+
+
+def split(before: Measured, after: Measured) -> tuple[list[str], list[str]]:
+    """FAIL_TO_PASS and PASS_TO_PASS: tests green on the second, by their outcome on the first."""
+    first = {test.nodeid: test.outcome for test in before.suite.tests}
+    green = sorted(test.nodeid for test in after.suite.tests if test.outcome == "passed")
+    return (
+        [nodeid for nodeid in green if first.get(nodeid) != "passed"],
+        [nodeid for nodeid in green if first.get(nodeid) == "passed"],
+    )

@@ -1,0 +1,1 @@
+"""What happened: the suite, the work of single requests, bursts of clients."""

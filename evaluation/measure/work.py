@@ -1,0 +1,55 @@
+"""What single requests cost on a cold key over a warm connection, counted twice."""
+
+import gzip
+import http.client
+from hashlib import sha256
+
+from evaluation.records import WorkSample
+from evaluation.runtime.counters import Counters
+from evaluation.runtime.server import Server
+
+SCENARIOS = {
+    "first_page_cold": "/products?limit=20",
+    "first_page_warm": "/products?limit=20",
+    "inactive_page_cold": "/products?limit=20&is_active=false",
+    "detail": "/products/2",
+    "batch_of_20": "/products/batch?ids=" + ",".join(str(number) for number in range(1, 21)),
+    "categories": "/categories",
+}
+
+
+def measure_work(server: Server, counters: Counters) -> tuple[WorkSample, ...]:
+    """One request of every scenario, in order."""
+    fetch(server, "/products/1")
+    return tuple(measure_one(server, counters, name, path) for name, path in SCENARIOS.items())
+
+
+def measure_one(server: Server, counters: Counters, name: str, path: str) -> WorkSample:
+    """One request, seen by the hooks and by Postgres."""
+    before, hooked = counters.snapshot(), server.ask("count")["count"]
+    status, wire, body = fetch(server, path)
+    spent = counters.since(before)
+    return WorkSample(
+        scenario=name,
+        status=status,
+        statements_hook=server.ask("count")["count"] - hooked,
+        statements_server=sum(work.calls for work in spent),
+        rows=sum(work.rows for work in spent),
+        buffers=sum(work.buffers for work in spent),
+        body_bytes=len(body),
+        wire_bytes=wire,
+        body_digest=sha256(body.partition(b'],"total":')[0]).hexdigest(),
+    )
+
+
+def fetch(server: Server, path: str) -> tuple[int, int, bytes]:
+    """Status, bytes of the body as sent, and the body itself."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    try:
+        connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
+        answer = connection.getresponse()
+        sent = answer.read()
+        packed = answer.getheader("content-encoding") == "gzip"
+        return answer.status, len(sent), gzip.decompress(sent) if packed else sent
+    finally:
+        connection.close()

@@ -1,0 +1,41 @@
+"""The summary that a person reads."""
+
+from typing import Any
+
+
+def summary(report: dict[str, Any]) -> str:
+    """Requirements, work and load of both sides in a screenful."""
+    lines = ["", "requirement   before   after"]
+    for row in report["requirements"]:
+        marks = ["pass" if row[name]["passed"] else "fail" for name in ("before", "after")]
+        lines.append(f"{row['requirement']:<14}{marks[0]:<9}{marks[1]}")
+    lines += ["", *work_lines(report["work"]), "", *load_lines(report["load"])]
+    for name in ("before", "after"):
+        counts = report["results"][name]["summary"]
+        lines.append(f"suite, {name}: {counts['passed']} of {counts['total']} passed")
+    lines.append(f"outcome: {report['outcome']}")
+    return "\n".join(lines)
+
+
+def work_lines(work: dict[str, Any]) -> list[str]:
+    """Statements by Postgres and kilobytes on the wire, before and after."""
+    lines = ["request               statements        rows            KB on the wire"]
+    for scenario, old in work["before"].items():
+        new = work["after"][scenario]
+        lines.append(
+            f"{scenario:<22}{old['statements_server']:>4} -> {new['statements_server']:<6}"
+            f"{old['rows']:>7} -> {new['rows']:<7}"
+            f"{old['wire_bytes'] / 1000:>7.1f} -> {new['wire_bytes'] / 1000:.1f}"
+        )
+    return lines
+
+
+def load_lines(load: dict[str, Any]) -> list[str]:
+    """What came back of 500 clients at once."""
+    lines = []
+    for name in ("before", "after"):
+        for scenario, sample in load[name].items():
+            answers = ", ".join(f"{count} x {what}" for what, count in sample["outcomes"].items())
+            p95 = f", P95 {sample['p95_ms']} ms" if sample["p95_ms"] is not None else ""
+            lines.append(f"500 clients, {scenario}, {name}: {answers}{p95}")
+    return lines

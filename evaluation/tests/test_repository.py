@@ -1,0 +1,47 @@
+"""What is derived from the two catalogs is true to them."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"
+
+
+def files(folder: Path) -> dict[str, str]:
+    """The modules of a catalog."""
+    return {path.name: path.read_text() for path in folder.glob("*.py")}
+
+
+def test_the_patch_turns_the_baseline_into_the_reference(tmp_path: Path) -> None:
+    for name, text in files(BEFORE).items():
+        (tmp_path / name).write_text(text)
+
+    subprocess.run(["git", "apply", str(ROOT / "patches/HOFAZ9.patch")], cwd=tmp_path, check=True)
+
+    assert files(tmp_path) == files(AFTER)
+
+
+@pytest.mark.parametrize("name", ["__init__.py", "errors.py", "schemas.py"])
+def test_files_without_a_performance_idea_are_the_same(name: str) -> None:
+    assert (BEFORE / name).read_bytes() == (AFTER / name).read_bytes()
+
+
+def test_both_catalogs_have_the_same_files_but_for_new_concepts() -> None:
+    new = {"cache.py", "compression.py", "http_cache.py", "timing.py"}
+
+    assert set(files(AFTER)) - set(files(BEFORE)) == new
+    assert not set(files(BEFORE)) - set(files(AFTER))
+
+
+def test_every_requirement_has_a_test_that_must_turn_green() -> None:
+    instance = json.loads((ROOT / "instances/HOFAZ9.json").read_text())
+    listed = json.loads((ROOT / "instances/HOFAZ9.list.json").read_text())
+    needed = {test for row in instance["requirements"] for test in row["tests"]}
+
+    assert [row["id"] for row in instance["requirements"]] == [f"R{n:02}" for n in range(1, 17)]
+    assert all(set(row["tests"]) & set(instance["FAIL_TO_PASS"]) for row in instance["requirements"])
+    assert needed <= set(instance["FAIL_TO_PASS"]) | set(instance["PASS_TO_PASS"])
+    assert listed[0]["FAIL_TO_PASS"] == instance["FAIL_TO_PASS"]

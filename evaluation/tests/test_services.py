@@ -1,0 +1,79 @@
+"""Services come, answer, and leave nothing behind."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.runtime.dataset import ensure_template, expected_facts, verify
+from evaluation.runtime.janitor import Janitor, is_alive
+from evaluation.runtime.services import open_services
+from evaluation.runtime.workbench import checked_directory, open_workbench
+
+ROOT = Path(__file__).parents[2]
+KILLED = """
+import sys, time
+from evaluation.runtime.workbench import open_workbench
+with open_workbench() as bench:
+    import psycopg
+    with psycopg.connect(bench.services.postgres_url) as c:
+        pid = c.execute("select pg_backend_pid()").fetchone()[0]
+        folder = c.execute("show data_directory").fetchone()[0]
+    print(bench.janitor.child.pid, bench.folder, folder, flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_killed_harness_leaves_no_process_and_no_folder() -> None:
+    harness = subprocess.Popen([sys.executable, "-c", KILLED], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert harness.stdout is not None
+    janitor, folder, cluster = harness.stdout.readline().split()
+    server = int((Path(cluster) / "postmaster.pid").read_text().split()[0])
+    assert is_alive(server)
+
+    harness.kill()
+    harness.wait()
+    harness.stdout.close()
+    deadline = time.monotonic() + 15
+    while is_alive(int(janitor)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    assert not is_alive(server)
+    assert not Path(folder).exists()
+    assert not Path(cluster).exists()
+
+
+def test_an_unreachable_database_is_our_fault_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:x@127.0.0.1:1/postgres")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+
+    with (
+        Janitor() as janitor,
+        pytest.raises(InfrastructureError, match="DATABASE_URL"),
+        open_services("url", janitor=janitor),
+    ):
+        pass
+
+
+def test_a_half_loaded_dataset_is_refused() -> None:
+    with open_workbench() as bench:
+        url = bench.services.postgres_url
+        template = ensure_template(url, 100)
+        broken = url.replace("/postgres", f"/{template}")
+        with psycopg.connect(broken) as connection:
+            connection.execute("delete from reviews where id = 800")
+        with pytest.raises(InfrastructureError, match="not whole"):
+            verify(broken, 100)
+
+    assert expected_facts(100)[-1] == 785
+
+
+def test_a_folder_that_is_no_candidate_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CandidateError, match=r"main\.py"):
+        checked_directory(tmp_path)
+    with pytest.raises(CandidateError, match="no candidate folder"):
+        checked_directory(tmp_path / "nowhere")
