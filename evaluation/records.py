@@ -6,7 +6,7 @@ REQUIREMENTS = tuple(f"R{number:02}" for number in range(1, 17))
 
 
 @dataclass(frozen=True, slots=True)
-class TestResult:
+class CaseResult:
     """One test of the suite on one candidate: `passed`, `failed`, `error` or `skipped`."""
 
     nodeid: str
@@ -19,7 +19,7 @@ class SuiteRun:
     """The whole suite on one candidate."""
 
     exit_code: int
-    tests: tuple[TestResult, ...]
+    tests: tuple[CaseResult, ...]
     duration_s: float
 
 

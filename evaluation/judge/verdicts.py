@@ -1,6 +1,6 @@
 """Which requirements a candidate meets: pure functions of what was measured."""
 
-from evaluation.records import REQUIREMENTS, Measured, TestResult, Verdict
+from evaluation.records import REQUIREMENTS, CaseResult, Measured, Verdict
 
 
 def judge(measured: Measured) -> tuple[Verdict, ...]:
@@ -35,7 +35,7 @@ def is_resolved(measured: Measured, verdicts: tuple[Verdict, ...]) -> bool:
     return all(verdict.passed for verdict in verdicts) and not failures(measured)
 
 
-def failures(measured: Measured) -> list[TestResult]:
+def failures(measured: Measured) -> list[CaseResult]:
     """Tests that did not pass, for whatever reason."""
     return [test for test in measured.suite.tests if test.outcome != "passed"]
 

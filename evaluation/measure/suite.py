@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from evaluation.errors import InfrastructureError
-from evaluation.records import SuiteRun, TestResult
+from evaluation.records import CaseResult, SuiteRun
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 900
@@ -33,7 +33,7 @@ def run_suite(candidate: Path, postgres_url: str, redis_url: str) -> SuiteRun:
         )
         if not results.exists():
             raise InfrastructureError(f"the suite did not run:\n{done.stdout[-2000:]}{done.stderr}")
-        tests = tuple(TestResult(**json.loads(line)) for line in results.read_text().splitlines())
+        tests = tuple(CaseResult(**json.loads(line)) for line in results.read_text().splitlines())
     if not tests:
         raise InfrastructureError("the suite collected no test")
     return SuiteRun(done.returncode, tests, time.monotonic() - started)

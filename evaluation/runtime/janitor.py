@@ -12,9 +12,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from evaluation.errors import InfrastructureError
+
+Entry = dict[str, Any]
 
 ROOT = Path(__file__).parents[2]
 PATIENCE_S = 5.0
@@ -31,32 +36,41 @@ class Janitor:
             start_new_session=True,
         )
 
-    def process(self, pid: int, first_signal: signal.Signals = signal.SIGTERM) -> None:
+    def process(self, pid: int, first_signal: signal.Signals = signal.SIGTERM) -> Entry:
         """A process group, and the signal that asks it to go."""
-        self._say({"process": pid, "signal": int(first_signal)})
+        return self._say({"process": pid, "signal": int(first_signal)})
 
-    def folder(self, path: Path) -> None:
+    def folder(self, path: Path) -> Entry:
         """A folder with everything in it."""
-        self._say({"folder": str(path)})
+        return self._say({"folder": str(path)})
 
-    def database(self, name: str, admin_url: str) -> None:
+    def database(self, name: str, admin_url: str) -> Entry:
         """A database on a server that may outlive us."""
-        self._say({"database": name, "url": admin_url})
+        return self._say({"database": name, "url": admin_url})
 
-    def role(self, name: str, admin_url: str) -> None:
+    def role(self, name: str, admin_url: str) -> Entry:
         """A role on a server that may outlive us."""
-        self._say({"role": name, "url": admin_url})
+        return self._say({"role": name, "url": admin_url})
+
+    def withdraw(self, entry: Entry) -> None:
+        """Forget what a call above returned: it is gone, and its number may be reused."""
+        self._say({"withdraw": entry})
 
     def close(self) -> None:
         """Let it clean up, and wait until it has."""
         assert self.child.stdin is not None
-        self.child.stdin.close()
+        with contextlib.suppress(BrokenPipeError):
+            self.child.stdin.close()
         self.child.wait()
 
-    def _say(self, entry: dict[str, Any]) -> None:
+    def _say(self, entry: Entry) -> Entry:
         assert self.child.stdin is not None
-        self.child.stdin.write(json.dumps(entry).encode() + b"\n")
-        self.child.stdin.flush()
+        try:
+            self.child.stdin.write(json.dumps(entry).encode() + b"\n")
+            self.child.stdin.flush()
+        except BrokenPipeError as error:
+            raise InfrastructureError("the janitor process is gone: start again") from error
+        return entry
 
     def __enter__(self) -> "Janitor":
         return self
@@ -74,12 +88,24 @@ def main() -> None:
     """Listen until the harness is gone, then clean up: what came last goes first."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    entries = [json.loads(line) for line in sys.stdin]
-    for entry in reversed(entries):
+    for entry in reversed(standing_entries(sys.stdin)):
         remove(entry)
 
 
-def remove(entry: dict[str, Any]) -> None:
+def standing_entries(lines: Iterable[str]) -> list[Entry]:
+    """What was registered and not withdrawn; a last line cut short by a crash is passed over."""
+    standing: list[Entry] = []
+    for line in lines:
+        with contextlib.suppress(json.JSONDecodeError):
+            entry = json.loads(line)
+            if "withdraw" not in entry:
+                standing.append(entry)
+            elif entry["withdraw"] in standing:
+                standing.remove(entry["withdraw"])
+    return standing
+
+
+def remove(entry: Entry) -> None:
     """Remove one thing, if it is still there."""
     if "process" in entry:
         stop(entry["process"], entry["signal"])
@@ -96,12 +122,12 @@ def stop(pid: int, first_signal: int) -> None:
     for number in (first_signal, signal.SIGQUIT, signal.SIGKILL):
         if not is_alive(pid):
             break
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, number)
         deadline = time.monotonic() + PATIENCE_S
         while is_alive(pid) and time.monotonic() < deadline:
             time.sleep(0.02)
-    with contextlib.suppress(ProcessLookupError):
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
 
 

@@ -24,6 +24,10 @@ NEEDED = {
         "finds no pg_stat_statements in its database: set shared_preload_libraries = "
         "'pg_stat_statements', restart, CREATE EXTENSION pg_stat_statements"
     ),
+    "select current_setting('pg_stat_statements.max', true) is not null": (
+        "has pg_stat_statements but does not load it: set shared_preload_libraries = "
+        "'pg_stat_statements' and restart"
+    ),
     "select pg_has_role(current_user, 'pg_read_all_stats', 'usage')": (
         "may not read other roles' statements: GRANT pg_read_all_stats TO {role}"
     ),
@@ -40,12 +44,14 @@ class Services:
 
 
 @contextmanager
-def open_services(mode: str, *, janitor: Janitor) -> Iterator[Services]:
-    """Services of a mode for as long as the block lasts."""
+def open_services(
+    mode: str = "embedded", *, janitor: Janitor, folder: Path | None = None
+) -> Iterator[Services]:
+    """Services of a mode for as long as the block lasts; embedded ones live inside `folder`."""
     if mode == "url":
         yield running_services()
     elif mode == "embedded":
-        with tempfile.TemporaryDirectory(prefix="hofaz9-", ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(prefix="hofaz9-", dir=folder, ignore_cleanup_errors=True) as name:
             janitor.folder(Path(name))
             with embedded_services(Path(name), janitor) as (postgres_url, redis_url):
                 yield Services(postgres_url, redis_url, mode)
@@ -73,7 +79,7 @@ def check_postgres(url: str) -> None:
                 row = connection.execute(query.encode()).fetchone()
                 if not row or not row[0]:
                     raise InfrastructureError(f"DATABASE_URL: {complaint.format(role=role)}")
-    except psycopg.OperationalError as error:
+    except psycopg.Error as error:
         raise InfrastructureError(f"DATABASE_URL does not answer: {error}") from error
 
 
@@ -82,5 +88,5 @@ def check_redis(url: str) -> None:
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=5) as client:
             client.ping()
-    except redis.RedisError as error:
+    except (redis.RedisError, ValueError) as error:
         raise InfrastructureError(f"REDIS_URL does not answer: {error}") from error

