@@ -116,7 +116,7 @@ def run_suites(bench: Workbench, candidates: list[Path], say: Say) -> list[Suite
 
     def run(candidate: Path) -> SuiteRun:
         say(f"{candidate.name}: running the suite")
-        suite = run_suite(candidate, bench.services.postgres_url, bench.services.redis_url)
+        suite = run_suite(candidate, bench.services.postgres_url, bench.services.redis_url, bench.folder)
         passed = sum(test.outcome == "passed" for test in suite.tests)
         say(f"{candidate.name}: {passed} of {len(suite.tests)} tests passed")
         return suite

@@ -15,10 +15,10 @@ ROOT = Path(__file__).parents[2]
 DEADLINE_S = 900
 
 
-def run_suite(candidate: Path, postgres_url: str, redis_url: str) -> SuiteRun:
+def run_suite(candidate: Path, postgres_url: str, redis_url: str, folder: Path) -> SuiteRun:
     """Every test of `tests/` on the candidate; results come from a file, never from its output."""
-    with tempfile.TemporaryDirectory(prefix="hofaz9-suite-") as folder:
-        results = Path(folder) / "results.jsonl"
+    with tempfile.TemporaryDirectory(prefix="suite-", dir=folder) as own:
+        results = Path(own) / "results.jsonl"
         command = [sys.executable, "-m", "pytest", "-q", "tests", "-p", "no:cacheprovider"]
         command += ["--tb=short", f"--candidate={candidate}", f"--results={results}"]
         environment = {

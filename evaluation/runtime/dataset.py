@@ -50,6 +50,11 @@ def ensure_template(admin_url: str, products: int) -> str:
         try:
             fill(other_database(admin_url, building), products)
             admin.execute(
+                sql.SQL("COMMENT ON DATABASE {} IS {}").format(
+                    sql.Identifier(building), sql.Literal(COMPLETE)
+                )
+            )
+            admin.execute(
                 sql.SQL("ALTER DATABASE {} RENAME TO {}").format(
                     sql.Identifier(building), sql.Identifier(name)
                 )
@@ -57,9 +62,6 @@ def ensure_template(admin_url: str, products: int) -> str:
         except BaseException:
             drop(admin_url, building)
             raise
-        admin.execute(
-            sql.SQL("COMMENT ON DATABASE {} IS {}").format(sql.Identifier(name), sql.Literal(COMPLETE))
-        )
     return name
 
 
