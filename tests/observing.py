@@ -23,11 +23,6 @@ class Spent:
         """Statements, as Postgres counted them."""
         return sum(work.calls for work in self.counted)
 
-    @property
-    def rows(self) -> int:
-        """Rows that the statements gave."""
-        return sum(work.rows for work in self.counted)
-
     def explain(self) -> str:
         """For a failure message: what ran how often."""
         lines = sorted(self.counted, key=lambda work: -work.calls)[:8]

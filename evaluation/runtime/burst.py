@@ -12,7 +12,6 @@ class Burst:
 
     outcomes: dict[str, int]
     latencies_ms: list[float]
-    wire_bytes: int
 
     @property
     def answered(self) -> int:
@@ -26,8 +25,8 @@ class Burst:
         return sorted(self.latencies_ms)[int(0.95 * (len(self.latencies_ms) - 1))]
 
 
-async def get(port: int, path: str) -> tuple[int, int]:
-    """Status and wire bytes of one GET on a connection of its own."""
+async def get(port: int, path: str) -> int:
+    """Status of one GET on a connection of its own."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(
@@ -35,7 +34,7 @@ async def get(port: int, path: str) -> tuple[int, int]:
             "Connection: close\r\n\r\n".encode()
         )
         answer = await reader.read(-1)
-        return int(answer.split(b" ", 2)[1]), len(answer)
+        return int(answer.split(b" ", 2)[1])
     finally:
         writer.close()
 
@@ -44,26 +43,23 @@ async def send(port: int, paths: list[str], deadline_s: float) -> Burst:
     """All paths at once, each given the same deadline."""
     outcomes: Counter[str] = Counter()
     latencies: list[float] = []
-    wire = 0
 
     async def one(path: str) -> None:
-        nonlocal wire
         started = perf_counter()
         try:
             async with asyncio.timeout(deadline_s):
-                status, size = await get(port, path)
+                status = await get(port, path)
         except TimeoutError:
             outcomes["timeout"] += 1
         except (OSError, IndexError, ValueError):
             outcomes["refused"] += 1
         else:
             outcomes[str(status)] += 1
-            wire += size
             if status == 200:
                 latencies.append((perf_counter() - started) * 1000)
 
     await asyncio.gather(*(one(path) for path in paths))
-    return Burst(dict(outcomes), latencies, wire)
+    return Burst(dict(outcomes), latencies)
 
 
 def burst(port: int, paths: list[str], deadline_s: float) -> Burst:

@@ -10,8 +10,7 @@ import pytest
 
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.runtime.dataset import ensure_template, expected_facts, verify
-from evaluation.runtime.janitor import Janitor, is_alive
-from evaluation.runtime.services import open_services
+from evaluation.runtime.janitor import is_alive
 from evaluation.runtime.workbench import checked_directory, open_workbench
 
 ROOT = Path(__file__).parents[2]
@@ -45,18 +44,6 @@ def test_a_killed_harness_leaves_no_process_and_no_folder() -> None:
     assert not is_alive(server)
     assert not Path(folder).exists()
     assert not Path(cluster).exists()
-
-
-def test_an_unreachable_database_is_our_fault_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DATABASE_URL", "postgresql://nobody:x@127.0.0.1:1/postgres")
-    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
-
-    with (
-        Janitor() as janitor,
-        pytest.raises(InfrastructureError, match="DATABASE_URL"),
-        open_services("url", janitor=janitor),
-    ):
-        pass
 
 
 def test_a_half_loaded_dataset_is_refused() -> None:
