@@ -1,18 +1,20 @@
 """Listings kept for 60 seconds as ready bytes, and never older than a write that was answered.
 
 Every write moves a *stamp* in Redis; a page is good while the stamp it was loaded under still stands.
-One MGET answers both questions, and everyone who waits for it shares it.
+Pages lie in this process and, for the other processes, in Redis; the stamp is read for every request,
+in one round trip for all requests that wait for it.
 """
 
 import asyncio
 import logging
 import struct
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from secrets import token_bytes
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
@@ -21,6 +23,7 @@ from .compression import compress
 from .config import (
     CACHE_TTL_S,
     GZIP_MINIMUM_BYTES,
+    PROCESS_CACHE_BYTES,
     REDIS_RETRY_S,
     REDIS_TIMEOUT_S,
     REDIS_URL,
@@ -31,9 +34,12 @@ logger = logging.getLogger(__name__)
 
 STAMP = "catalog:stamp"
 HEADER = struct.Struct("16s16sd?")  # stamp, digest of the rest, expiry (Unix time), compressed
+PAGE_OVERHEAD_BYTES = 1000
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Page:
     """A listing as it goes out: gzip when it is worth it."""
 
@@ -42,6 +48,10 @@ class Page:
     is_compressed: bool
     stamp: bytes
     expires_at_s: float
+
+    def is_good(self, stamp: bytes) -> bool:
+        """Whether it may be served while this stamp stands."""
+        return self.stamp == stamp and self.expires_at_s > time.time()
 
     def packed(self) -> bytes:
         """The value kept in Redis."""
@@ -85,119 +95,173 @@ async def pack(listing: Listing, stamp: bytes) -> Page:
     return Page(etag_of(listing.body), body, is_compressed, stamp, time.time() + CACHE_TTL_S)
 
 
-T = TypeVar("T")
-
-
 async def load_alone(load: Loader) -> Page:
     """A page for now only: nothing would tell whether it is still good later."""
     return await pack(await load(None), b"")
 
 
+async def in_time(call: Awaitable[Any]) -> Any:
+    """What Redis says, or TimeoutError. Waited for in slices: a busy event loop is not a slow Redis."""
+    task = asyncio.ensure_future(call)
+    try:
+        for _ in range(4):
+            if (await asyncio.wait([task], timeout=REDIS_TIMEOUT_S / 4))[0]:
+                return task.result()
+    finally:
+        task.cancel()
+    raise TimeoutError(f"no answer within {REDIS_TIMEOUT_S} s")
+
+
 class NextCall(Generic[T]):
-    """One call a key at a time, shared by everyone who asked before it began.
+    """One call at a time, shared by everyone who asked before it began.
 
     Nobody gets the result of a call that began before he asked, so sharing never makes it stale.
     """
 
-    def __init__(self) -> None:
-        self.next: dict[str, asyncio.Task[T]] = {}
-        self.running: dict[str, asyncio.Task[T]] = {}
+    def __init__(self, call: Callable[[], Awaitable[T]]) -> None:
+        self.call = call
+        self.waiting: list[asyncio.Future[T]] = []
+        self.running: asyncio.Task[None] | None = None
 
-    async def share(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
-        """The result of the next call under this key."""
-        task = self.next.get(key)
-        if task is None:
-            task = self.next[key] = asyncio.create_task(self.run(key, call))
-        return await asyncio.shield(task)
+    def ask(self) -> asyncio.Future[T]:
+        """The result of the next call, in a future of one's own."""
+        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self.waiting.append(answer)
+        if self.running is None:
+            self.running = asyncio.create_task(self.run())
+        return answer
 
-    async def run(self, key: str, call: Callable[[], Awaitable[T]]) -> T:
-        """Wait for the call before, then make this one."""
-        while (before := self.running.get(key)) is not None:
-            await asyncio.wait([before])
-        task = self.running[key] = self.next.pop(key)
-        try:
-            return await call()
-        finally:
-            if self.running.get(key) is task:
-                del self.running[key]
+    async def run(self) -> None:
+        """Call for those who wait, until nobody does."""
+        while self.waiting:
+            waiting, self.waiting = self.waiting, []
+            try:
+                result = await self.call()
+            except Exception as error:
+                for answer in waiting:
+                    if not answer.done():
+                        answer.set_exception(error)
+            else:
+                for answer in waiting:
+                    if not answer.done():
+                        answer.set_result(result)
+        self.running = None
+
+
+class ProcessPages:
+    """The pages of this process, the least recently used going first when they take too much room."""
+
+    def __init__(self, room_bytes: int) -> None:
+        self.room_bytes = room_bytes
+        self.pages: OrderedDict[str, Page] = OrderedDict()
+
+    def get(self, key: str) -> Page | None:
+        """The page under this key, good or not."""
+        page = self.pages.get(key)
+        if page is not None:
+            self.pages.move_to_end(key)
+        return page
+
+    def put(self, key: str, page: Page) -> None:
+        """Keep a page, if need be in the place of others."""
+        if (old := self.pages.pop(key, None)) is not None:
+            self.room_bytes += len(old.body) + PAGE_OVERHEAD_BYTES
+        self.pages[key] = page
+        self.room_bytes -= len(page.body) + PAGE_OVERHEAD_BYTES
+        while self.room_bytes < 0 and self.pages:
+            _, dropped = self.pages.popitem(last=False)
+            self.room_bytes += len(dropped.body) + PAGE_OVERHEAD_BYTES
 
 
 class ListingCache:
-    """Pages and totals in Redis; whatever is wrong with Redis, the loader answers."""
+    """Pages here and in Redis, totals in Redis; whatever is wrong with Redis, the loader answers."""
 
     def __init__(self, url: str) -> None:
-        pool = BlockingConnectionPool.from_url(
-            url,
-            max_connections=50,
-            timeout=REDIS_TIMEOUT_S,
-            socket_timeout=REDIS_TIMEOUT_S,
-            socket_connect_timeout=REDIS_TIMEOUT_S,
-        )
-        self.redis = Redis(connection_pool=pool)
+        self.redis = Redis(connection_pool=BlockingConnectionPool.from_url(url, max_connections=50))
         self.down_until_s = 0.0
         self.forget_is_owed = False
-        self.look_ups: NextCall[tuple[bytes, Page | None, int | None]] = NextCall()
-        self.loads_without_redis: NextCall[Page] = NextCall()
+        self.stamps = NextCall(self.read_stamp)
+        self.pages = ProcessPages(PROCESS_CACHE_BYTES)
         self.loading: dict[tuple[str, bytes], asyncio.Task[Page]] = {}
+        self.loading_alone: dict[str, NextCall[Page]] = {}
         self.storing: set[asyncio.Task[None]] = set()
+
+    async def warm_page(self, page_key: str) -> Page | None:
+        """The page under this key if this process has it and it is still good."""
+        page = self.pages.get(page_key)
+        if page is None:
+            return None
+        try:
+            return page if page.is_good(await self.stamps.ask()) else None
+        except (RedisError, OSError, TimeoutError):
+            return None
 
     async def page(self, page_key: str, total_key: str, load: Loader) -> Page:
         """The page under this key, from the cache if it is good, else loaded once for all who ask."""
         # R08: a page that is asked for again within 60 seconds costs one round trip to Redis.
         try:
-            stamp, page, total = await self.look_ups.share(
-                page_key, lambda: self.look_up(page_key, total_key)
-            )
+            stamp = await self.stamps.ask()
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)
-            return await self.loads_without_redis.share(page_key, lambda: load_alone(load))
-        if page is not None and page.stamp == stamp and page.expires_at_s > time.time():
+            return await self.page_without_redis(page_key, load)
+        page = self.pages.get(page_key)
+        if page is not None and page.is_good(stamp):
             return page
         # R01: five hundred clients on one cold page are one load, not five hundred.
         flight = self.loading.get((page_key, stamp))
         if flight is None:
-            flight = asyncio.create_task(self.load_page(page_key, total_key, stamp, total, load))
+            flight = asyncio.create_task(self.load_page(page_key, total_key, stamp, load))
             self.loading[page_key, stamp] = flight
             flight.add_done_callback(lambda _: self.loading.pop((page_key, stamp)))
         return await asyncio.shield(flight)
 
-    async def load_page(
-        self, page_key: str, total_key: str, stamp: bytes, total: int | None, load: Loader
-    ) -> Page:
-        """Load a page and leave it in Redis for the others."""
-        listing = await load(total)
-        page = await pack(listing, stamp)
-        # R11: the total is counted once a minute, not once a page.
-        new_total = listing.total if total is None else None
-        storing = asyncio.create_task(self.store(page_key, page, total_key, new_total))
-        self.storing.add(storing)
-        storing.add_done_callback(self.storing.discard)
+    async def page_without_redis(self, page_key: str, load: Loader) -> Page:
+        """Loaded for everyone who asked before the load began, and kept by nobody."""
+        loads = self.loading_alone.setdefault(page_key, NextCall(lambda: load_alone(load)))
+        try:
+            return await loads.ask()
+        finally:
+            if not loads.waiting:
+                self.loading_alone.pop(page_key, None)
+
+    async def load_page(self, page_key: str, total_key: str, stamp: bytes, load: Loader) -> Page:
+        """Take a page from Redis, or load it and leave it there for the others."""
+        page, total = await self.look_up(page_key, total_key)
+        if page is None or not page.is_good(stamp):
+            listing = await load(total)
+            page = await pack(listing, stamp)
+            # R11: the total is counted once a minute, not once a page.
+            new_total = listing.total if total is None else None
+            storing = asyncio.create_task(self.store(page_key, page, total_key, new_total))
+            self.storing.add(storing)
+            storing.add_done_callback(self.storing.discard)
+        self.pages.put(page_key, page)
         return page
 
-    async def look_up(self, page_key: str, total_key: str) -> tuple[bytes, Page | None, int | None]:
-        """The stamp that stands now, and page and total if Redis has them."""
+    async def look_up(self, page_key: str, total_key: str) -> tuple[Page | None, int | None]:
+        """Page and total as Redis has them; None for what it does not have."""
+        try:
+            packed, total = await in_time(
+                self.redis.mget(f"catalog:page:{page_key}", f"catalog:total:{total_key}")
+            )
+            page = None if packed is None else Page.unpacked(packed)
+            return page, None if total is None else int(total)
+        except (RedisError, OSError, TimeoutError) as error:
+            self.note_failure(error)
+        except ValueError as error:
+            logger.warning("not ours in Redis under %s: %s", page_key, error)
+        return None, None
+
+    async def read_stamp(self) -> bytes:
+        """The stamp that stands now; one that all processes agree on where there is none."""
         if time.monotonic() < self.down_until_s:
             raise TimeoutError("Redis did not answer a moment ago")
         if self.forget_is_owed:
             await self.move_stamp()
-        async with asyncio.timeout(REDIS_TIMEOUT_S):
-            values: list[bytes | None] = await self.redis.mget(  # type: ignore[assignment]
-                STAMP, f"catalog:page:{page_key}", f"catalog:total:{total_key}"
-            )
-            stamp, packed, total = values
-            if stamp is None or len(stamp) != 16:
-                stamp = await self.first_stamp(stamp)
-        try:
-            page = None if packed is None else Page.unpacked(packed)
-            return stamp, page, None if total is None else int(total)
-        except ValueError as error:
-            logger.warning("not ours in Redis under %s: %s", page_key, error)
-            return stamp, None, None
-
-    async def first_stamp(self, garbage: bytes | None) -> bytes:
-        """Agree with the other processes on a stamp where there is none."""
-        await self.redis.set(STAMP, token_bytes(16), nx=garbage is None)
-        stamp: bytes | None = await self.redis.get(STAMP)  # type: ignore[assignment]
+        stamp: bytes | None = await in_time(self.redis.get(STAMP))
+        if stamp is None or len(stamp) != 16:
+            await in_time(self.redis.set(STAMP, token_bytes(16), nx=stamp is None))
+            stamp = await in_time(self.redis.get(STAMP))
         if stamp is None:
             raise TimeoutError("Redis keeps no stamp")
         return stamp
@@ -205,11 +269,11 @@ class ListingCache:
     async def store(self, page_key: str, page: Page, total_key: str, total: int | None) -> None:
         """Leave a page, and a total that was just counted, in Redis."""
         try:
-            async with asyncio.timeout(REDIS_TIMEOUT_S), self.redis.pipeline(False) as pipeline:
+            async with self.redis.pipeline(transaction=False) as pipeline:
                 pipeline.set(f"catalog:page:{page_key}", page.packed(), ex=CACHE_TTL_S)
                 if total is not None:
                     pipeline.set(f"catalog:total:{total_key}", total, ex=CACHE_TTL_S)
-                await pipeline.execute()
+                await in_time(pipeline.execute())
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)
 
@@ -222,9 +286,8 @@ class ListingCache:
             self.note_failure(error)
 
     async def move_stamp(self) -> None:
-        """Make every page in Redis out of date."""
-        async with asyncio.timeout(REDIS_TIMEOUT_S):
-            await self.redis.set(STAMP, token_bytes(16))
+        """Make every page out of date, in all processes."""
+        await in_time(self.redis.set(STAMP, token_bytes(16)))
         self.forget_is_owed = False
 
     def note_failure(self, error: Exception) -> None:

@@ -1,11 +1,12 @@
 """How long every request took, from its first line to the last byte of its answer."""
 
+import asyncio
 import logging
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .config import SLOW_REQUEST_MS
+from .config import LOG_DELAY_S, SLOW_REQUEST_MS
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +36,33 @@ class TimingMiddleware:
             log_request(scope, status, (perf_counter() - started) * 1000)
 
 
+class PendingLines:
+    """Lines of quick requests, written together a moment later: one record costs what a line costs."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def add(self, line: str) -> None:
+        """Keep a line for the next time that lines are written."""
+        if not self.lines:
+            asyncio.get_running_loop().call_later(LOG_DELAY_S, self.write)
+        self.lines.append(line)
+
+    def write(self) -> None:
+        """One record for all lines kept."""
+        lines, self.lines = self.lines, []
+        if lines:
+            logger.info("\n".join(lines))
+
+
+pending = PendingLines()
+
+
 def log_request(scope: Scope, status: int, duration_ms: float) -> None:
-    """One line a request."""
-    slow = duration_ms > SLOW_REQUEST_MS
-    logger.log(
-        logging.WARNING if slow else logging.INFO,
-        "%s %s route=%s status=%d duration_ms=%.2f%s",
-        scope["method"],
-        scope["path"],
-        getattr(scope.get("route"), "path", "-"),
-        status,
-        duration_ms,
-        " SLOW" if slow else "",
-    )
+    """One line a request; a slow one at once and as a warning."""
+    route = getattr(scope.get("route"), "path", "-")
+    line = f"{scope['method']} {scope['path']} route={route} status={status} duration_ms={duration_ms:.2f}"
+    if duration_ms > SLOW_REQUEST_MS:
+        logger.warning("%s SLOW", line)
+    else:
+        pending.add(line)

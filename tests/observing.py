@@ -1,6 +1,7 @@
 """What a test sees of the work behind a request: statements, rows, plans."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,6 +10,16 @@ from evaluation.runtime.counters import Counters, Work
 from evaluation.runtime.plans import Plan, explain
 from evaluation.runtime.server import Server
 from evaluation.runtime.workbench import Stage
+
+
+def until(condition: Callable[[], object], deadline_s: float = 5.0) -> bool:
+    """Poll until it holds; False when the deadline came first."""
+    deadline = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.01)
+    return True
 
 
 @dataclass(slots=True)

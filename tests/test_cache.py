@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from tests.conftest import Subject, subject_on
+from tests.observing import until
 
 BOOKKEEPING_BYTES = 64
 LIFETIME_S = 60
@@ -19,6 +20,11 @@ def pass_time(subject: Subject, seconds: int) -> None:
             left = client.pttl(key)
             if left > 0:
                 client.pexpire(key, max(1, left - seconds * 1000))
+
+
+def is_content(client: redis.Redis, key: bytes) -> bool:
+    """Whether a key holds more than a counter or a mark."""
+    return client.type(key) != b"string" or client.strlen(key) > BOOKKEEPING_BYTES
 
 
 @pytest.mark.requirement("R08")
@@ -41,11 +47,12 @@ def test_everything_kept_in_redis_has_a_lifetime_of_a_minute_at_most(own: Subjec
         own.json("/products?limit=4")
         own.json("/products?limit=4")
         own.json("/products?limit=4&category_id=3")
-        lifetimes = {
-            key: client.ttl(key)
-            for key in set(client.keys("*")) - before
-            if client.type(key) != b"string" or client.strlen(key) > BOOKKEEPING_BYTES
-        }
+
+        def kept() -> list[bytes]:
+            return [key for key in set(client.keys("*")) - before if is_content(client, key)]
+
+        until(lambda: len(kept()) >= 2)
+        lifetimes = {key: client.ttl(key) for key in kept()}
 
     assert len(lifetimes) >= 2, f"listings in Redis: {lifetimes}"
     assert all(0 < left <= LIFETIME_S for left in lifetimes.values()), lifetimes
@@ -115,7 +122,7 @@ def test_without_redis_the_api_answers_from_postgres(own: Subject, trouble: str)
             page = lonely.json("/products?limit=1&category_id=42")
 
     assert first.status_code == 200
-    assert first.elapsed.total_seconds() < 5
+    assert first.elapsed.total_seconds() < 2
     assert page["items"][0]["id"] == product["id"]
 
 

@@ -1,24 +1,13 @@
 """How the catalog holds its connections: R05, R09 and R14."""
 
 import asyncio
-import time
-from collections.abc import Callable
 
 import psycopg
 import pytest
 
 from evaluation.runtime.burst import burst, send
 from tests.conftest import Subject, holding_products
-
-
-def until(condition: Callable[[], bool], deadline_s: float = 5.0) -> bool:
-    """Poll until it holds; False when the deadline came first."""
-    deadline = time.monotonic() + deadline_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
+from tests.observing import until
 
 
 def health_while_waiting(subject: Subject, requests: int, backends: int) -> tuple[int, float, int]:
@@ -29,9 +18,7 @@ def health_while_waiting(subject: Subject, requests: int, backends: int) -> tupl
             threads = subject.server.threads()
             paths = [f"/products/{number}" for number in range(1, requests + 1)]
             under_way = asyncio.create_task(send(subject.server.port, paths, 20))
-            deadline = time.monotonic() + 5
-            while waiting() < backends and time.monotonic() < deadline:
-                await asyncio.sleep(0.01)
+            await asyncio.to_thread(until, lambda: waiting() >= backends)
             waited_for = waiting()
             health = await send(subject.server.port, ["/health"], 1.5)
             more_threads = subject.server.threads() - threads
@@ -89,8 +76,7 @@ def test_requests_cut_off_by_the_server_give_their_connections_back(own: Subject
         with holding_products(own) as waiting:
             paths = ["/products/5", "/products/6", "/products/batch?ids=7,8"]
             under_way = asyncio.create_task(send(own.server.port, paths, 10))
-            while waiting() < 3:
-                await asyncio.sleep(0.01)
+            assert await asyncio.to_thread(until, lambda: waiting() >= 3)
             with psycopg.connect(own.stage.admin_url, autocommit=True) as admin:
                 admin.execute(
                     "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s",
@@ -109,8 +95,7 @@ def test_clients_that_hang_up_leave_no_connection_checked_out(own: Subject) -> N
         with holding_products(own) as waiting:
             paths = [f"/products/{number}" for number in range(1, 9)]
             under_way = asyncio.create_task(send(own.server.port, paths, 1))
-            while waiting() < 8:
-                await asyncio.sleep(0.01)
+            assert await asyncio.to_thread(until, lambda: waiting() >= 8)
             under_way.cancel()
 
     asyncio.run(scene())

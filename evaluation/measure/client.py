@@ -1,0 +1,276 @@
+"""The load client: one process on uvloop, one JSON plan on stdin, one JSON result on stdout.
+
+Run by `load.py` as `python -m evaluation.measure.client`. Bodies are drained, not inflated; some are
+kept whole so that their content can be checked once the clock has stopped.
+"""
+
+import asyncio
+import base64
+import json
+import resource
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import httptools
+import uvloop
+
+BUFFER_BYTES = 1 << 18
+RECONNECT_DELAY_S = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is sent; `write` is the version that a write brings, None for a read."""
+
+    path: str
+    method: str = "GET"
+    body: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    write: int | None = None
+
+    def encoded(self) -> bytes:
+        """The bytes on the wire."""
+        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: catalog", "Accept-Encoding: gzip"]
+        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+        if self.body:
+            lines += ["Content-Type: application/json", f"Content-Length: {len(self.body.encode())}"]
+        return "\r\n".join([*lines, "", self.body]).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A load: `requests` are sent in order, by `clients` connections, again from the start if need be.
+
+    Closed loop when `rate` is None: every client has one request under way. Open loop otherwise: requests
+    are due at `rate` a second, and their latency counts from when they were due. Ends after `seconds`, or
+    once `stop_after` requests were sent; what is under way then has `patience_s` to come back.
+    """
+
+    port: int
+    clients: int
+    requests: list[dict[str, Any]]
+    seconds: float
+    rate: float | None = None
+    stop_after: int | None = None
+    warm_up_s: float = 0.0
+    patience_s: float = 10.0
+    keep_every: int = 500
+
+
+@dataclass(slots=True)
+class Result:
+    """What came back, warm-up left out: latencies in ms of answers with the wanted status, and all else."""
+
+    latencies_ms: list[float] = field(default_factory=list)
+    outcomes: dict[str, int] = field(default_factory=dict)
+    wire_bytes: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    warm_up_requests: int = 0
+    kept: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, outcome: str, times: int = 1) -> None:
+        """Note how a request ended: its status, or what went wrong."""
+        if times:
+            self.outcomes[outcome] = self.outcomes.get(outcome, 0) + times
+
+
+class Load:
+    """One run of a plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.requests = [Request(**request) for request in plan.requests]
+        self.encoded = [request.encoded() for request in self.requests]
+        self.result = Result()
+        self.sent = 0
+        self.answered = 0
+        self.version = 0
+        self.idle: list[Connection] = []
+        self.due: list[float] = []
+        self.under_way: set[Connection] = set()
+        self.started = 0.0
+        self.measured_from = 0.0
+        self.finished = asyncio.Event()
+        self.stopping = False
+
+    def next_index(self) -> int | None:
+        """The next request's place in the plan, or None when enough were sent."""
+        if self.stopping or self.sent == self.plan.stop_after:
+            return None
+        self.sent += 1
+        return (self.sent - 1) % len(self.requests)
+
+    async def run(self) -> Result:
+        """Connect, send, and collect until the time is over or everything is answered."""
+        loop = asyncio.get_running_loop()
+        connections = [Connection(self) for _ in range(self.plan.clients)]
+        self.started = time.perf_counter()
+        self.measured_from = self.started + self.plan.warm_up_s
+        cpu = cpu_seconds()
+        loop.call_later(self.plan.warm_up_s + self.plan.seconds, self.stop)
+        await asyncio.gather(*(connection.connect() for connection in connections))
+        if self.plan.rate is not None:
+            self.idle = connections
+            await self.pace(self.plan.rate)
+        else:
+            for connection in connections:
+                connection.send_next()
+        if self.under_way:
+            await self.finished.wait()
+        self.result.seconds = time.perf_counter() - self.measured_from
+        self.result.cpu_seconds = cpu_seconds() - cpu
+        for connection in connections:
+            connection.close()
+        return self.result
+
+    async def pace(self, rate: float) -> None:
+        """Open loop: hand every request that is due to an idle connection."""
+        number = 0
+        while not self.stopping and self.sent != self.plan.stop_after:
+            now = time.perf_counter()
+            while self.started + number / rate <= now:
+                self.due.append(self.started + number / rate)
+                number += 1
+            while self.due and self.idle:
+                self.idle.pop().send_next(self.due.pop(0))
+            await asyncio.sleep(0.001)
+        self.result.count("never sent", len(self.due))
+
+    def stop(self) -> None:
+        """Send nothing more; give what is under way its patience."""
+        self.stopping = True
+        asyncio.get_running_loop().call_later(self.plan.patience_s, self.give_up)
+        self.check_finished()
+
+    def give_up(self) -> None:
+        """Whoever still waits has waited too long."""
+        for connection in list(self.under_way):
+            connection.done("timeout")
+
+    def check_finished(self) -> None:
+        """Tell `run` when nothing is under way any more."""
+        if not self.under_way and (self.stopping or self.sent == self.plan.stop_after):
+            self.finished.set()
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One keep-alive connection with at most one request under way."""
+
+    def __init__(self, load: Load) -> None:
+        self.load = load
+        self.buffer = bytearray(BUFFER_BYTES)
+        self.view = memoryview(self.buffer)
+        self.transport: asyncio.Transport | None = None
+        self.parser: Any = None
+        self.index = -1
+        self.began = 0.0
+        self.floor = 0
+        self.size = 0
+        self.etag = ""
+        self.chunks: list[bytes] | None = None
+
+    async def connect(self) -> None:
+        """Open the connection; a refusal is counted."""
+        loop = asyncio.get_running_loop()
+        try:
+            transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self.load.plan.port)
+            self.transport = transport
+        except OSError:
+            self.load.result.count("refused")
+
+    def send_next(self, due: float | None = None) -> None:
+        """Send the plan's next request, if there is one."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        index = self.load.next_index()
+        if index is None:
+            return
+        self.index = index
+        self.size = 0
+        self.chunks = [] if self.load.sent % self.load.plan.keep_every == 1 else None
+        self.parser = httptools.HttpResponseParser(self)
+        self.load.under_way.add(self)
+        self.floor = self.load.version
+        self.began = due if due is not None else time.perf_counter()
+        self.transport.write(self.load.encoded[index])
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """asyncio: where the next bytes go."""
+        return self.view
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """asyncio: so many bytes have come."""
+        if self.parser is None:
+            return
+        self.size += nbytes
+        try:
+            self.parser.feed_data(self.view[:nbytes])
+        except httptools.HttpParserError:
+            self.done("not HTTP")
+
+    def on_body(self, body: bytes) -> None:
+        """httptools: a piece of the body."""
+        if self.chunks is not None:
+            self.chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        """httptools: the answer is whole."""
+        self.done(str(self.parser.get_status_code()))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """asyncio: the other side hung up, perhaps in the middle."""
+        if self in self.load.under_way:
+            self.done("reset")
+
+    def done(self, outcome: str) -> None:
+        """Count what came back and send the next."""
+        load, now = self.load, time.perf_counter()
+        load.under_way.discard(self)
+        request = load.requests[self.index]
+        self.parser = None
+        if now < load.measured_from:
+            load.result.warm_up_requests += 1
+        else:
+            load.result.count(outcome)
+            load.result.wire_bytes += self.size
+            if outcome in ("200", "304"):
+                load.result.latencies_ms.append(1000 * (now - self.began))
+        if request.write is not None and outcome == "200":
+            load.version = max(load.version, request.write)
+        if self.chunks is not None and outcome == "200":
+            body = base64.b64encode(b"".join(self.chunks)).decode()
+            load.result.kept.append({"path": request.path, "body": body, "floor": self.floor})
+        if outcome == "timeout":
+            self.close()
+        if load.plan.rate is None:
+            self.send_next()
+        elif load.due:
+            self.send_next(load.due.pop(0))
+        else:
+            load.idle.append(self)
+        load.check_finished()
+
+    def close(self) -> None:
+        """Hang up."""
+        if self.transport is not None:
+            self.transport.close()
+
+
+def cpu_seconds() -> float:
+    """CPU time of this process so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def main() -> None:
+    """Read the plan, run it, write the result."""
+    plan = Plan(**json.load(sys.stdin))
+    result = uvloop.run(Load(plan).run())
+    json.dump(asdict(result), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()

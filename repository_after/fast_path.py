@@ -1,0 +1,102 @@
+"""Warm listings, answered before routing and validation have a look at them."""
+
+from functools import lru_cache
+from gzip import decompress
+from typing import Any
+
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from .cache import Page, listings
+from .compression import accepts_gzip
+from .config import KNOWN_QUERIES
+from .http_cache import matches
+
+NO_BODY = b""
+
+
+class PageKeys:
+    """Which page a query string was found to mean, as the client spelled it."""
+
+    def __init__(self) -> None:
+        self.page_keys: dict[bytes, str] = {}
+        self.route: Any = None
+
+    def note(self, scope: Scope, page_key: str) -> None:
+        """Called by the route once it has understood a query."""
+        if len(self.page_keys) >= KNOWN_QUERIES:
+            self.page_keys.clear()
+        self.page_keys[scope["query_string"]] = page_key
+        self.route = scope["route"]
+
+
+page_keys = PageKeys()
+
+
+@lru_cache(maxsize=256)
+def takes_gzip(accept_encoding: bytes) -> bool:
+    """`accepts_gzip` for the few values that clients really send."""
+    return accepts_gzip(accept_encoding.decode("latin-1"))
+
+
+class WarmListings:
+    """Sends a page that this process has ready; everything else goes on to the application."""
+
+    def __init__(self, app: ASGIApp, path: str) -> None:
+        self.app = app
+        self.path = path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        page = None
+        if scope["type"] == "http" and scope["path"] == self.path and scope["method"] == "GET":
+            page_key = page_keys.page_keys.get(scope["query_string"])
+            if page_key is not None:
+                page = await listings.warm_page(page_key)
+        if page is None:
+            return await self.app(scope, receive, send)
+        scope["route"] = page_keys.route
+        await send_page(page, scope["headers"], send)
+
+
+class PageResponse(Response):
+    """A page as the answer of a route."""
+
+    def __init__(self, page: Page) -> None:
+        super().__init__()
+        self.page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send_page(self.page, scope["headers"], send)
+
+
+async def send_page(page: Page, request_headers: list[tuple[bytes, bytes]], send: Send) -> None:
+    """The representation that the client takes, or the 304 that stands for it."""
+    accept_encoding, if_none_match = b"", []
+    for name, value in request_headers:
+        if name == b"accept-encoding":
+            accept_encoding = accept_encoding + b"," + value if accept_encoding else value
+        elif name == b"if-none-match":
+            if_none_match.append(value.decode("latin-1"))
+    common, body = representation(page, takes_gzip(accept_encoding))
+    status, headers = 200, [*common]
+    if if_none_match and matches(if_none_match, page.etag):
+        status, body = 304, NO_BODY
+        headers = [header for header in common if header[0] in (b"etag", b"cache-control", b"vary")]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+@lru_cache(maxsize=64)
+def representation(page: Page, as_gzip: bool) -> tuple[list[tuple[bytes, bytes]], bytes]:
+    """Headers and body of a 200."""
+    body = page.body if as_gzip or not page.is_compressed else decompress(page.body)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(body)),
+        (b"etag", page.etag.encode()),
+        (b"cache-control", b"no-cache"),
+        (b"vary", b"Accept-Encoding"),
+    ]
+    if body is page.body and page.is_compressed:
+        headers.append((b"content-encoding", b"gzip"))
+    return headers, body
