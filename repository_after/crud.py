@@ -153,11 +153,12 @@ def inventory_out(inventory: Inventory) -> InventoryOut:
 
 def review_out(review: Review) -> ReviewOut:
     """A review with its author."""
+    author = review.author
     return ReviewOut(
         id=review.id,
         rating=review.rating,
         title=review.title,
         body=review.body,
         created_at=review.created_at,
-        author=AuthorOut.model_validate(review.author),
+        author=AuthorOut(id=author.id, name=author.name, location=author.location),
     )
