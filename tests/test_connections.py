@@ -67,7 +67,7 @@ def test_failing_writes_give_their_connections_back(own: Subject) -> None:
         answer = own.http.post("/products", json={"name": "x", "price": "1.00", "category_id": 999_999})
         assert answer.status_code in (404, 409, 422), answer.text
 
-    assert until(lambda: own.server.ask("pool")["checked_out"] == 0), own.server.ask("pool")
+    assert until(lambda: own.server.ask("pool")["checked_out"] == 0, 2.5), own.server.ask("pool")
 
 
 @pytest.mark.requirement("R14")
@@ -86,7 +86,7 @@ def test_requests_cut_off_by_the_server_give_their_connections_back(own: Subject
 
     asyncio.run(scene())
 
-    assert until(lambda: own.server.ask("pool")["checked_out"] == 0), own.server.ask("pool")
+    assert until(lambda: own.server.ask("pool")["checked_out"] == 0, 2.5), own.server.ask("pool")
     assert own.get("/products/5").status_code == 200
 
 
@@ -100,7 +100,7 @@ def test_clients_that_hang_up_leave_no_connection_checked_out(own: Subject) -> N
 
     asyncio.run(scene())
 
-    assert until(lambda: own.server.ask("pool")["checked_out"] == 0), own.server.ask("pool")
+    assert until(lambda: own.server.ask("pool")["checked_out"] == 0, 2.5), own.server.ask("pool")
 
 
 def test_a_small_burst_of_different_products_is_answered(own: Subject) -> None:
