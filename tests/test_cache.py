@@ -51,7 +51,7 @@ def test_everything_kept_in_redis_has_a_lifetime_of_a_minute_at_most(own: Subjec
         def kept() -> list[bytes]:
             return [key for key in set(client.keys("*")) - before if is_content(client, key)]
 
-        until(lambda: len(kept()) >= 2)
+        until(lambda: len(kept()) >= 2, deadline_s=2)
         lifetimes = {key: client.ttl(key) for key in kept()}
 
     assert len(lifetimes) >= 2, f"listings in Redis: {lifetimes}"

@@ -22,7 +22,7 @@ def health_while_waiting(subject: Subject, requests: int, backends: int) -> tupl
             waited_for = waiting()
             health = await send(subject.server.port, ["/health"], 1.5)
             more_threads = subject.server.threads() - threads
-        await under_way
+        under_way.cancel()
         return waited_for, (health.latencies_ms or [float("inf")])[0] / 1000, more_threads
 
     return asyncio.run(scene())
