@@ -2,6 +2,9 @@
 
 EvaluationError
 ├── CandidateError        the candidate broke the contract: graded as failed (exit status 1)
+│   ├── EmptyPatchError       a patch that changes nothing
+│   ├── PatchFailedError      a patch that does not apply
+│   └── CandidateTimeoutError a candidate that did not come to an end
 ├── InfrastructureError   our side broke: no verdict (exit status 2)
 └── UsageError            asked for something that does not exist (exit status 64)
 """
@@ -13,6 +16,18 @@ class EvaluationError(Exception):
 
 class CandidateError(EvaluationError):
     """The candidate broke the contract: graded as failed."""
+
+
+class EmptyPatchError(CandidateError):
+    """A patch that changes nothing."""
+
+
+class PatchFailedError(CandidateError):
+    """A patch that does not apply."""
+
+
+class CandidateTimeoutError(CandidateError):
+    """A candidate that did not come to an end in its time."""
 
 
 class InfrastructureError(EvaluationError):

@@ -25,6 +25,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """`--candidate DIR` (or REPO_PATH=DIR) says which catalog is tested."""
     default = os.environ.get("REPO_PATH", "repository_after")
     parser.addoption("--candidate", default=default, help=f"folder of the catalog ({default})")
+    parser.addoption("--requirement", metavar="Rnn", help="run only the tests of one requirement")
     parser.addoption("--results", help="write the outcome of every test to this file (JSON lines)")
 
 
@@ -149,9 +150,9 @@ class ResultFile:
         self.requirements: dict[str, str | None] = {}
         self.outcomes: dict[str, str] = {}
 
-    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which test answers which requirement."""
-        for item in items:
+        for item in session.items:
             mark = item.get_closest_marker("requirement")
             self.requirements[item.nodeid] = mark.args[0] if mark else None
 
@@ -170,6 +171,15 @@ class ResultFile:
             for nodeid, name in self.requirements.items()
         ]
         self.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """`--requirement Rnn` leaves out the tests of all others."""
+    wanted = config.getoption("--requirement")
+    if wanted:
+        kept = [i for i in items if (mark := i.get_closest_marker("requirement")) and mark.args[0] == wanted]
+        config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+        items[:] = kept
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -69,15 +69,19 @@ def test_a_cached_listing_serves_its_minute_and_no_more(own: Subject) -> None:
     assert own.json("/products?limit=2")["items"][0]["name"] == "Renamed"
 
 
+@pytest.mark.requirement("R08")
 def test_different_listings_are_never_mistaken_for_each_other(own: Subject) -> None:
     queries = ["limit=2", "limit=3", "limit=2&category_id=5", "limit=2&category_id=6"]
     queries += ["limit=2&is_active=false", "limit=2&category_id=5&is_active=false"]
-    bodies = {query: own.json(f"/products?{query}") for query in queries}
+    paths = [f"/products?{query}" for query in queries]
+    paths += [own.json(path)["next"] for path in paths[:2]]
+    bodies = {path: own.json(path) for path in paths}
 
-    assert len({str(body["items"]) for body in bodies.values()}) == len(queries)
-    assert all(own.json(f"/products?{query}") == bodies[query] for query in queries)
+    assert len({str(body["items"]) for body in bodies.values()}) == len(paths)
+    assert all(own.json(path) == bodies[path] for path in paths)
 
 
+@pytest.mark.requirement("R08")
 @pytest.mark.parametrize("write", ["post", "put", "delete", "review"])
 def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
     own: Subject, beside: Subject, write: str
@@ -110,6 +114,7 @@ def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
             assert items[0]["review_count"] == 1
 
 
+@pytest.mark.requirement("R08")
 @pytest.mark.parametrize("trouble", ["refused", "silent"])
 def test_without_redis_the_api_answers_from_postgres(own: Subject, trouble: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
@@ -126,6 +131,7 @@ def test_without_redis_the_api_answers_from_postgres(own: Subject, trouble: str)
     assert page["items"][0]["id"] == product["id"]
 
 
+@pytest.mark.requirement("R08")
 def test_garbage_in_redis_is_not_believed(own: Subject) -> None:
     path = "/products?limit=2&category_id=8"
     expected = own.json(path)

@@ -74,7 +74,7 @@ def test_failing_writes_give_their_connections_back(own: Subject) -> None:
 def test_requests_cut_off_by_the_server_give_their_connections_back(own: Subject) -> None:
     async def scene() -> None:
         with holding_products(own) as waiting:
-            paths = ["/products/5", "/products/6", "/products/batch?ids=7,8"]
+            paths = ["/products/5", "/products?limit=2", "/products/batch?ids=7,8"]
             under_way = asyncio.create_task(send(own.server.port, paths, 10))
             assert await asyncio.to_thread(until, lambda: waiting() >= 3)
             with psycopg.connect(own.stage.admin_url, autocommit=True) as admin:
@@ -90,6 +90,21 @@ def test_requests_cut_off_by_the_server_give_their_connections_back(own: Subject
     assert own.get("/products/5").status_code == 200
 
 
+@pytest.mark.requirement("R14")
+def test_answered_requests_give_their_connections_back(own: Subject) -> None:
+    for path in (
+        "/products?limit=3",
+        "/products/3",
+        "/products/3000000",
+        "/products/batch?ids=3,4",
+        "/categories",
+    ):
+        own.get(path)
+
+    assert until(lambda: own.server.ask("pool")["checked_out"] == 0, 2.5), own.server.ask("pool")
+
+
+@pytest.mark.requirement("R14")
 def test_clients_that_hang_up_leave_no_connection_checked_out(own: Subject) -> None:
     async def scene() -> None:
         with holding_products(own) as waiting:

@@ -49,6 +49,7 @@ def test_a_walk_sees_each_product_once_while_others_come_and_go(own: Subject) ->
     assert [product for product in seen if product in lasting] == lasting
 
 
+@pytest.mark.requirement("R10")
 @pytest.mark.parametrize(
     ("query", "where"),
     [
@@ -66,6 +67,7 @@ def test_following_next_leads_through_all_products_in_order(own: Subject, query:
     assert walked == expected
 
 
+@pytest.mark.requirement("R10")
 def test_an_empty_listing_has_no_next(api: Subject) -> None:
     page = api.json("/products?category_id=41&is_active=false&limit=100")
 

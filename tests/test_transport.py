@@ -28,6 +28,7 @@ def test_an_answer_over_a_kilobyte_is_sent_compressed(api: Subject, path: str) -
     assert packed < 100_000
 
 
+@pytest.mark.requirement("R12")
 @pytest.mark.parametrize("path", ["/health", "/products?category_id=42", "/products/999999999"])
 def test_a_small_answer_is_sent_as_it_is(api: Subject, path: str) -> None:
     size, encoding = wire_bytes(api, path, "gzip")
@@ -36,6 +37,7 @@ def test_a_small_answer_is_sent_as_it_is(api: Subject, path: str) -> None:
     assert encoding is None
 
 
+@pytest.mark.requirement("R12")
 @pytest.mark.parametrize("path", ["/products", "/products/1"])
 @pytest.mark.parametrize("accept", ["identity", "gzip;q=0", "br"])
 def test_a_client_without_gzip_gets_plain_bytes(api: Subject, path: str, accept: str) -> None:
@@ -64,6 +66,7 @@ def test_a_client_that_has_the_newest_answer_is_not_sent_it_again(api: Subject, 
         assert again.headers.get("etag") == etag
 
 
+@pytest.mark.requirement("R15")
 @pytest.mark.parametrize("path", ["/products?limit=3", "/products/12"])
 def test_a_client_with_something_else_is_sent_the_answer(api: Subject, path: str) -> None:
     answer = api.get(path, if_none_match='"something-else"')

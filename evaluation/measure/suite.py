@@ -9,7 +9,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from evaluation.errors import InfrastructureError
+from evaluation.errors import CandidateTimeoutError, InfrastructureError
 from evaluation.records import CaseResult, SuiteRun
 
 ROOT = Path(__file__).parents[2]
@@ -34,12 +34,21 @@ def run_suite(candidate: Path, postgres_url: str, redis_url: str, folder: Path) 
     )
 
 
-def run_share(files: list[str], candidate: Path, postgres_url: str, redis_url: str, folder: Path) -> SuiteRun:
-    """Some files of the suite; results come from a file, never from its output."""
+def run_share(
+    files: list[str],
+    candidate: Path,
+    postgres_url: str,
+    redis_url: str,
+    folder: Path,
+    requirement: str | None = None,
+) -> SuiteRun:
+    """Some files of the suite, or one requirement of it; results come from a file, never from its output."""
     with tempfile.TemporaryDirectory(prefix="suite-", dir=folder) as own:
         results = Path(own) / "results.jsonl"
         command = [sys.executable, "-m", "pytest", "-q", *files, "-p", "no:cacheprovider"]
         command += ["--tb=short", f"--candidate={candidate}", f"--results={results}"]
+        if requirement:
+            command.append(f"--requirement={requirement}")
         environment = {
             **os.environ,
             "HOFAZ9_SERVICES": "url",
@@ -47,9 +56,12 @@ def run_share(files: list[str], candidate: Path, postgres_url: str, redis_url: s
             "REDIS_URL": redis_url,
         }
         started = time.monotonic()
-        done = subprocess.run(
-            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE_S
-        )
+        try:
+            done = subprocess.run(
+                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE_S
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CandidateTimeoutError(f"the suite was not over after {DEADLINE_S} s") from error
         if not results.exists():
             raise InfrastructureError(f"the suite did not run:\n{done.stdout[-2000:]}{done.stderr}")
         tests = tuple(CaseResult(**json.loads(line)) for line in results.read_text().splitlines())
