@@ -94,6 +94,7 @@ def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
 
     if write == "post":
         own.http.delete(f"/products/{product['id']}")
+        assert [subject.json(path)["items"] for subject in (own, beside)] == [[], []]
         product = own.new_product(category_id=42, name="Newer")
         expected = "Newer"
     elif write == "put":

@@ -62,10 +62,13 @@ def test_requests_that_wait_for_postgres_hold_up_nobody_else(own: Subject) -> No
 
 
 @pytest.mark.requirement("R14")
-def test_failing_writes_give_their_connections_back(own: Subject) -> None:
+def test_failing_requests_give_their_connections_back(own: Subject) -> None:
     for _ in range(5):
         answer = own.http.post("/products", json={"name": "x", "price": "1.00", "category_id": 999_999})
         assert answer.status_code in (404, 409, 422), answer.text
+    own.sql("alter table categories rename to elsewhere")
+    for path in ("/categories", "/products/9", "/products?limit=9"):
+        assert own.get(path).status_code == 500
 
     assert until(lambda: own.server.ask("pool")["checked_out"] == 0, 2.5), own.server.ask("pool")
 

@@ -19,6 +19,7 @@ import uvicorn
 from sqlalchemy import create_engine
 
 from evaluation.runtime.probe import Probe
+from evaluation.runtime.sandbox import confine
 
 PACKAGE = "candidate"
 
@@ -35,6 +36,7 @@ def main() -> None:
     for chatty in ("httpx", "asyncio", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
+        confine(options.directory)
         probe = Probe()
         app = load(options.directory, probe)
     except BaseException:

@@ -16,6 +16,7 @@ from typing import Any
 
 from evaluation.errors import CandidateError
 from evaluation.runtime.janitor import Janitor
+from evaluation.runtime.sandbox import wrapped
 
 ROOT = Path(__file__).parents[2]
 START_DEADLINE_S = 60.0
@@ -53,7 +54,10 @@ class Server:
 
     def threads(self) -> int:
         """How many threads the serving process has."""
-        return len(os.listdir(f"/proc/{self.process.pid}/task"))
+        pid = self.process.pid
+        while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            pid = int(children[0])
+        return len(os.listdir(f"/proc/{pid}/task"))
 
     def wait_until_ready(self) -> None:
         """Wait for the import, then for /health; CandidateError says which failed and why."""
@@ -105,11 +109,12 @@ def serving(
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
-    command = [sys.executable, "-m", "evaluation.runtime.serve", str(directory.resolve())]
+    directory = directory.resolve()
+    command = [sys.executable, "-m", "evaluation.runtime.serve", str(directory)]
     command += ["--listen", str(listener.fileno()), "--control", str(theirs.fileno())]
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command,
+            wrapped(command, directory),
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
