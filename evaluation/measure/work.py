@@ -42,11 +42,11 @@ def measure_one(server: Server, counters: Counters, name: str, path: str) -> Wor
     )
 
 
-def fetch(server: Server, path: str) -> tuple[int, int, bytes]:
+def fetch(server: Server, path: str, headers: dict[str, str] | None = None) -> tuple[int, int, bytes]:
     """Status, bytes of the body as sent, and the body itself."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
-        connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
+        connection.request("GET", path, headers={"Accept-Encoding": "gzip", **(headers or {})})
         answer = connection.getresponse()
         sent = answer.read()
         packed = answer.getheader("content-encoding") == "gzip"

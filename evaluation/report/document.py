@@ -8,11 +8,39 @@ from typing import Any
 
 import jsonschema
 
-from evaluation.records import Measured, Verdict
+from evaluation.records import Evaluation, Measured, Verdict, measured_from
 
 SCHEMA_VERSION = 1
 INSTANCE_ID = "HOFAZ9"
 SCHEMA = Path(__file__).with_name("report.schema.json")
+
+
+def as_report(found: Evaluation) -> dict[str, Any]:
+    """An evaluation as `report.json` has it."""
+    success = found.outcome.name == "resolved"
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "instance_id": INSTANCE_ID,
+        "run_id": found.run_id,
+        "started_at": found.started_at.isoformat(),
+        "finished_at": found.finished_at.isoformat(),
+        "duration_seconds": round((found.finished_at - found.started_at).total_seconds(), 2),
+        "success": success,
+        "outcome": found.outcome.name,
+        "error": found.outcome.reason or None,
+        "environment": found.environment,
+        "results": {
+            "before": side(found.before, all(verdict.passed for verdict in found.before_verdicts)),
+            "after": side(found.after, success),
+            "comparison": {
+                "fail_to_pass": found.fail_to_pass,
+                "pass_to_pass": found.pass_to_pass,
+            },
+        },
+        "requirements": requirement_rows(found.before_verdicts, found.after_verdicts),
+        "work": samples(found.before, found.after, "work"),
+        "load": samples(found.before, found.after, "load"),
+    }
 
 
 def side(measured: Measured, success: bool) -> dict[str, Any]:
@@ -31,6 +59,8 @@ def side(measured: Measured, success: bool) -> dict[str, Any]:
             "skipped": outcomes["skipped"],
         },
         "duration_seconds": round(measured.suite.duration_s, 2),
+        "signals": [asdict(signal) for signal in measured.signals],
+        "error": measured.error,
     }
 
 
@@ -54,9 +84,34 @@ def samples(before: Measured, after: Measured, kind: str) -> dict[str, Any]:
     }
 
 
+def measured_side(report: dict[str, Any], name: str) -> Measured:
+    """What was measured of one side (`before` or `after`), read back from a report."""
+    found = report["results"][name]
+    kept = ("nodeid", "outcome", "requirement")
+    return measured_from(
+        {
+            "candidate": found["candidate"],
+            "suite": {
+                "exit_code": found["exit_code"],
+                "tests": [{field: test[field] for field in kept} for test in found["tests"]],
+                "duration_s": found["duration_seconds"],
+            },
+            "work": list(report["work"][name].values()),
+            "load": list(report["load"][name].values()),
+            "signals": found["signals"],
+            "error": found["error"],
+        }
+    )
+
+
+def validate(report: dict[str, Any]) -> None:
+    """Raise jsonschema.ValidationError when this is no report."""
+    jsonschema.validate(report, json.loads(SCHEMA.read_text()))
+
+
 def write(report: dict[str, Any], folder: Path) -> Path:
     """Validate a report and leave it in the folder."""
-    jsonschema.validate(report, json.loads(SCHEMA.read_text()))
+    validate(report)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "report.json"
     path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")

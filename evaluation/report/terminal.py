@@ -14,6 +14,23 @@ def summary(report: dict[str, Any]) -> str:
         counts = report["results"][name]["summary"]
         lines.append(f"suite, {name}: {counts['passed']} of {counts['total']} passed")
     lines.append(f"outcome: {report['outcome']}")
+    if report["error"]:
+        lines.append(f"because: {report['error']}")
+    return "\n".join(lines)
+
+
+def gradings(reports: list[dict[str, Any]]) -> str:
+    """One line per grading, with the reason where there is one."""
+    width = max(len(report["results"]["after"]["candidate"]) for report in reports) + 2
+    lines = ["", f"{'candidate':<{width}}{'outcome':<14}{'tests':<12}{'first page, cold':<18}why"]
+    for report in reports:
+        side = report["results"]["after"]
+        counts = side["summary"]
+        cold = report["work"]["after"].get("first_page_cold")
+        statements = f"{cold['statements_server']} statements" if cold else "-"
+        tests = f"{counts['passed']}/{counts['total']}"
+        why = " ".join((report["error"] or "").split())[:200]
+        lines.append(f"{side['candidate']:<{width}}{report['outcome']:<14}{tests:<12}{statements:<18}{why}")
     return "\n".join(lines)
 
 

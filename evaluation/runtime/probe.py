@@ -40,7 +40,7 @@ class Probe:
         self.statements.append({"sql": statement, "parameters": parameters, "style": style})
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """One command of the harness: `statements`, `pool`, `advance`."""
+        """One command of the harness: `statements`, `count`, `advance`, `listening`, `pool`."""
         match question["ask"]:
             case "statements":
                 return {"statements": self.statements[question["since"] :]}
@@ -49,6 +49,8 @@ class Probe:
             case "advance":
                 self.clock.offset_s += question["seconds"]
                 return {}
+            case "listening":
+                return {"listening": event.contains(Engine, "before_cursor_execute", self.record)}
             case "pool":
                 return pool_state(self.engine)
             case other:

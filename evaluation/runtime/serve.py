@@ -13,13 +13,15 @@ import socket
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from sqlalchemy import create_engine
 
-from evaluation.runtime.probe import Probe
 from evaluation.runtime.sandbox import confine
+
+if TYPE_CHECKING:
+    from evaluation.runtime.probe import Probe
 
 PACKAGE = "candidate"
 
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--listen", type=int, required=True)
     parser.add_argument("--control", type=int, required=True)
+    parser.add_argument("--unwatched", action="store_true")
     options = parser.parse_args()
     control = socket.socket(fileno=options.control)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
@@ -37,17 +40,25 @@ def main() -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         confine(options.directory)
-        probe = Probe()
+        probe = None if options.unwatched else watch()
         app = load(options.directory, probe)
     except BaseException:
         say(control, {"failed": traceback.format_exc()})
         raise SystemExit(1) from None
     say(control, {"loaded": True})
-    probe.listen(control)
+    if probe is not None:
+        probe.listen(control)
     serve(app, socket.socket(fileno=options.listen))
 
 
-def load(directory: Path, probe: Probe) -> Any:
+def watch() -> "Probe":
+    """Imported here, so that a process that is not watched has no trace of it."""
+    from evaluation.runtime.probe import Probe
+
+    return Probe()
+
+
+def load(directory: Path, probe: "Probe | None") -> Any:
     """The candidate's ASGI application, its tables and indexes in place."""
     spec = importlib.util.spec_from_file_location(
         PACKAGE, directory / "__init__.py", submodule_search_locations=[str(directory)]
@@ -59,7 +70,8 @@ def load(directory: Path, probe: Probe) -> Any:
     spec.loader.exec_module(package)
     app = importlib.import_module(f"{PACKAGE}.main").app
     database = importlib.import_module(f"{PACKAGE}.database")
-    probe.engine = database.engine
+    if probe is not None:
+        probe.engine = database.engine
     url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
     creator = create_engine(url)
     database.Base.metadata.create_all(creator)

@@ -42,10 +42,13 @@ class Server:
         self._control = control.makefile("rw")
 
     def ask(self, question: str, **details: Any) -> dict[str, Any]:
-        """Ask the probe; see `Probe.answer`."""
-        self._control.write(json.dumps({"ask": question, **details}) + "\n")
-        self._control.flush()
-        answer: dict[str, Any] = json.loads(self._control.readline())
+        """Ask the probe; see `Probe.answer`. CandidateError when the serving process has silenced it."""
+        try:
+            self._control.write(json.dumps({"ask": question, **details}) + "\n")
+            self._control.flush()
+            answer: dict[str, Any] = json.loads(self._control.readline())
+        except (OSError, ValueError) as error:
+            raise CandidateError(f"the probe in the serving process does not answer: {error}") from error
         return answer
 
     def log_text(self) -> str:
@@ -94,9 +97,9 @@ class Server:
 
 @contextmanager
 def serving(
-    directory: Path, database_url: str, redis_url: str, log: Path, janitor: Janitor
+    directory: Path, database_url: str, redis_url: str, log: Path, janitor: Janitor, *, watched: bool = True
 ) -> Iterator[Server]:
-    """Serve a candidate on a free port of 127.0.0.1 for as long as the block lasts."""
+    """Serve a candidate on a free port of 127.0.0.1 while the block lasts, with a probe or without."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     ours, theirs = socket.socketpair()
     ours.settimeout(START_DEADLINE_S)
@@ -112,6 +115,8 @@ def serving(
     directory = directory.resolve()
     command = [sys.executable, "-m", "evaluation.runtime.serve", str(directory)]
     command += ["--listen", str(listener.fileno()), "--control", str(theirs.fileno())]
+    if not watched:
+        command.append("--unwatched")
     with log.open("ab") as output:
         process = subprocess.Popen(
             wrapped(command, directory),

@@ -49,11 +49,14 @@ class Stage:
     janitor: Janitor
 
     @contextmanager
-    def serving(self, directory: Path, redis_url: str | None = None) -> Iterator[Server]:
-        """Serve a candidate upon this stage."""
+    def serving(
+        self, directory: Path, redis_url: str | None = None, *, watched: bool = True
+    ) -> Iterator[Server]:
+        """Serve a candidate upon this stage, with the probe in its process or without."""
         handle, name = tempfile.mkstemp(".log", "server-", self.folder)
         open(handle, "wb").close()
-        with serving(directory, self.url, redis_url or self.redis_url, Path(name), self.janitor) as server:
+        redis_url = redis_url or self.redis_url
+        with serving(directory, self.url, redis_url, Path(name), self.janitor, watched=watched) as server:
             yield server
 
     def counters(self) -> Counters:

@@ -1,9 +1,12 @@
 """How verdicts follow from records."""
 
+from dataclasses import replace
+
 import pytest
 
-from evaluation.judge.verdicts import is_resolved, judge, split
-from evaluation.records import REQUIREMENTS, CaseResult, Measured, SuiteRun, WorkSample
+from evaluation.judge.outcomes import outcome_of
+from evaluation.judge.verdicts import judge, split
+from evaluation.records import REQUIREMENTS, CaseResult, Measured, Signal, SuiteRun, WorkSample
 
 WORK = tuple(WorkSample(name, 200, 3, 3, 1, 1, 1, 1, "") for name in ("first_page_cold", "first_page_warm"))
 
@@ -20,7 +23,7 @@ def measured(broken: dict[str, str]) -> Measured:
 def test_all_green_is_resolved() -> None:
     good = measured({})
 
-    assert is_resolved(good, judge(good))
+    assert outcome_of(good, judge(good)).name == "resolved"
 
 
 @pytest.mark.parametrize("outcome", ["failed", "error", "skipped"])
@@ -28,8 +31,17 @@ def test_all_green_is_resolved() -> None:
 def test_nothing_but_a_pass_is_a_pass(name: str, outcome: str) -> None:
     bad = measured({name: outcome})
 
-    assert not is_resolved(bad, judge(bad))
+    outcome_seen = outcome_of(bad, judge(bad))
+
+    assert outcome_seen.name == "unresolved"
+    assert name in outcome_seen.reason
     assert [v.requirement for v in judge(bad) if not v.passed] == ([name] if name != "shared" else [])
+
+
+def test_green_tests_do_not_outweigh_a_sign_of_tampering() -> None:
+    cheat = replace(measured({}), signals=(Signal("no_work", "GET /products"),))
+
+    assert outcome_of(cheat, judge(cheat)).name == "tampered"
 
 
 def test_a_requirement_without_tests_is_not_met() -> None:

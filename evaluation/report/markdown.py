@@ -1,0 +1,42 @@
+"""Gradings as Markdown: a comment under a pull request."""
+
+from typing import Any
+
+MARKS = {True: "pass", False: "**fail**"}
+
+
+def text(reports: list[dict[str, Any]]) -> str:
+    """A summary of all, then the requirements and the work of each."""
+    lines = ["| candidate | outcome | tests passed | why |", "|---|---|---|---|"]
+    for report in reports:
+        side = report["results"]["after"]
+        counts = side["summary"]
+        why = (report["error"] or "").replace("|", "\\|").replace("\n", " ")[:300]
+        tests = f"{counts['passed']} of {counts['total']}"
+        lines.append(f"| {side['candidate']} | **{report['outcome']}** | {tests} | {why} |")
+    for report in reports:
+        lines += ["", f"### {report['results']['after']['candidate']}", "", *requirements(report)]
+        if report["work"]["after"]:
+            lines += ["", *work(report)]
+    return "\n".join(lines) + "\n"
+
+
+def requirements(report: dict[str, Any]) -> list[str]:
+    """One row per requirement."""
+    lines = ["| requirement | baseline | candidate |", "|---|---|---|"]
+    for row in report["requirements"]:
+        before, after = MARKS[row["before"]["passed"]], MARKS[row["after"]["passed"]]
+        lines.append(f"| {row['requirement']} | {before} | {after} |")
+    return lines
+
+
+def work(report: dict[str, Any]) -> list[str]:
+    """Statements and bytes of single requests."""
+    lines = ["| request | statements | KB on the wire |", "|---|---|---|"]
+    for scenario, old in report["work"]["before"].items():
+        new = report["work"]["after"][scenario]
+        lines.append(
+            f"| {scenario} | {old['statements_server']} -> {new['statements_server']} "
+            f"| {old['wire_bytes'] / 1000:.1f} -> {new['wire_bytes'] / 1000:.1f} |"
+        )
+    return lines
