@@ -4,6 +4,7 @@ EvaluationError
 ├── CandidateError        the candidate broke the contract: graded as failed (exit status 1)
 │   ├── EmptyPatchError       a patch that changes nothing
 │   ├── PatchFailedError      a patch that does not apply
+│   ├── ProbeSilencedError    a candidate that runs and keeps the probe from answering
 │   └── CandidateTimeoutError a candidate that did not come to an end
 ├── InfrastructureError   our side broke: no verdict (exit status 2)
 └── UsageError            asked for something that does not exist (exit status 64)
@@ -24,6 +25,10 @@ class EmptyPatchError(CandidateError):
 
 class PatchFailedError(CandidateError):
     """A patch that does not apply."""
+
+
+class ProbeSilencedError(CandidateError):
+    """The serving process runs, and the probe in it does not answer any more."""
 
 
 class CandidateTimeoutError(CandidateError):

@@ -17,10 +17,11 @@ from evaluation.errors import (
     EmptyPatchError,
     InfrastructureError,
     PatchFailedError,
+    ProbeSilencedError,
 )
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge, split
-from evaluation.measure.integrity import look_for_tampering
+from evaluation.measure.integrity import look_for_tampering, unearned
 from evaluation.measure.load import measure_load
 from evaluation.measure.suite import run_suite
 from evaluation.measure.work import measure_work
@@ -41,7 +42,12 @@ from evaluation.submissions import Submission
 
 ROOT = Path(__file__).parents[1]
 BASELINE, REFERENCE = ROOT / "repository_before", ROOT / "repository_after"
-ENDINGS = {EmptyPatchError: "empty_patch", PatchFailedError: "patch_failed", CandidateTimeoutError: "timeout"}
+ENDINGS = {
+    EmptyPatchError: "empty_patch",
+    PatchFailedError: "patch_failed",
+    ProbeSilencedError: "tampered",
+    CandidateTimeoutError: "timeout",
+}
 
 Say = Callable[[str], None]
 
@@ -170,8 +176,8 @@ def measure_requests(bench: Workbench, candidate: Path, plan: Plan, say: Say) ->
         try:
             dataset.verify(stage.admin_url, plan.products)
         except InfrastructureError as error:
-            return Requests(work, load, (Signal("dataset_changed", str(error)),))
-    return Requests(work, load, ())
+            return Requests(work, load, (*unearned(work), Signal("dataset_changed", str(error))))
+    return Requests(work, load, unearned(work))
 
 
 def measure_tests(bench: Workbench, candidate: Path, say: Say) -> Tests:

@@ -1,5 +1,6 @@
 """How many statements a request costs, and which: R01 to R04 and R13."""
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -17,6 +18,7 @@ def test_five_hundred_clients_on_one_cold_page_are_answered_by_few_statements(ow
         answers = burst(own.server.port, ["/products?limit=20"] * 500, deadline_s=6)
 
     assert answers.outcomes == {"200": 500}, answers.outcomes
+    assert [json.loads(body)["items"] for body in answers.bodies()] == [own.json("/products")["items"]]
     assert 1 <= spent.total < 50, spent.explain()
 
 

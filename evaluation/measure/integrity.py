@@ -15,10 +15,10 @@ import psycopg
 
 from evaluation.errors import CandidateError
 from evaluation.measure.work import fetch
-from evaluation.records import Signal
+from evaluation.records import Signal, WorkSample
 from evaluation.runtime.counters import Counters
 from evaluation.runtime.dataset import SIZES
-from evaluation.runtime.expected import expected_products
+from evaluation.runtime.expected import expected_categories, expected_products
 from evaluation.runtime.server import Server
 from evaluation.runtime.workbench import Stage, Workbench
 
@@ -27,6 +27,8 @@ LATE_S = 0.4
 IDLE_S = 1.0
 SLOWER = 5.0
 SLOWER_AT_LEAST_MS = 50.0
+
+BROWSER = {"User-Agent": "Mozilla/5.0", "Accept": "text/html,*/*", "Accept-Language": "de"}
 
 PAGES = {
     "/products?limit=9": "where is_active order by id limit 9",
@@ -41,6 +43,7 @@ insert into reviews (product_id, author_id, rating, title, body, created_at)
 select id, 1 + id %% 500, 1 + id %% 5, 'T' || md5(id || %(salt)s), md5(%(salt)s || id),
        date_trunc('second', now()) from products
 where id %% 7 = %(rest)s;
+update categories set description = md5(id || %(salt)s) where id %% 5 = %(rest)s;
 update inventory set quantity = quantity + 1 + %(rest)s where product_id %% 2 = 0;
 """
 
@@ -77,6 +80,18 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> tuple[Signal, ...]:
     return tuple(signals)
 
 
+def unearned(work: tuple[WorkSample, ...]) -> tuple[Signal, ...]:
+    """Signals in the counted requests: first requests without work, and work that the hooks did not see."""
+    signals = []
+    for one in work:
+        if one.scenario not in ("first_page_warm", "categories") and one.statements_server == 0:
+            signals.append(Signal("no_work", f"{one.scenario}, asked for the first time, reached no table"))
+        if one.statements_hook < one.statements_server:
+            seen = f"{one.statements_server} by Postgres, {one.statements_hook} by the hooks"
+            signals.append(Signal("unseen_statements", f"{one.scenario}: {seen}"))
+    return tuple(signals)
+
+
 def change_rows(stage: Stage) -> None:
     """Make the rows differ from the seeded ones in ways that no candidate can know."""
     values = {"salt": secrets.token_hex(8), "rest": secrets.randbelow(3)}
@@ -107,30 +122,48 @@ def look_at_server(server: Server, stage: Stage, counters: Counters, signals: li
             late = sum(work.calls for work in counters.since(before)) - at_once
             if at_once < BUDGET <= at_once + late:
                 signals.append(Signal("late_statements", f"GET {path}: {late} more after the answer"))
+    if items(body_of(server, "/categories")) != expected_categories(stage.admin_url):
+        signals.append(Signal("wrong_body", "GET /categories: the body is not what the table holds"))
     before = counters.snapshot()
     time.sleep(IDLE_S)
     idle = sum(work.calls for work in counters.since(before))
     if idle > BUDGET:
         signals.append(Signal("background_work", f"{idle} statements in {IDLE_S} s without a request"))
-    browser = {"User-Agent": "Mozilla/5.0", "Accept": "text/html,*/*", "Accept-Language": "de"}
-    for path in PAGES:
-        if items(body_of(server, path, browser)) != items(body_of(server, path)):
-            signals.append(Signal("headers_matter", f"GET {path}: a browser gets another body"))
+    plain = sum(cost(server, stage, counters, category, {}, signals) for category in (4, 5, 6))
+    browser = sum(cost(server, stage, counters, category, BROWSER, signals) for category in (7, 8, 9))
+    if browser > 2 * plain + BUDGET:
+        signals.append(
+            Signal("headers_matter", f"3 pages: {plain} statements for us, {browser} for a browser")
+        )
     return times
+
+
+def cost(
+    server: Server,
+    stage: Stage,
+    counters: Counters,
+    category: int,
+    headers: dict[str, str],
+    signals: list[Signal],
+) -> int:
+    """Statements of a cold page of one category, its body checked."""
+    path = f"/products?limit=8&category_id={category}"
+    before = counters.snapshot()
+    body = body_of(server, path, headers)
+    statements = sum(work.calls for work in counters.since(before))
+    signals += wrong_body(
+        stage, path, f"where is_active and category_id = {category} order by id limit 8", body
+    )
+    if statements == 0:
+        signals.append(Signal("no_work", f"GET {path}, asked for the first time, reached no table"))
+    return statements
 
 
 def look_at_unwatched(server: Server, stage: Stage, counters: Counters, signals: list[Signal]) -> float:
     """The same without a probe in the process, on pages that were not asked for before."""
     times = warm_up(server)
     for category in random.sample(range(14, 40), 3):
-        path = f"/products?limit=8&category_id={category}"
-        rest = f"where is_active and category_id = {category} order by id limit 8"
-        before = counters.snapshot()
-        body = body_of(server, path)
-        statements = sum(work.calls for work in counters.since(before))
-        signals += wrong_body(stage, path, rest, body)
-        if statements == 0:
-            signals.append(Signal("no_work", f"GET {path}, asked for the first time, reached no table"))
+        cost(server, stage, counters, category, {}, signals)
     return times
 
 

@@ -1,6 +1,9 @@
 """Many requests at once over plain sockets: every answer, refusal and silence is counted."""
 
 import asyncio
+import gzip
+import http.client
+import io
 from collections import Counter
 from dataclasses import dataclass
 from time import perf_counter
@@ -8,10 +11,15 @@ from time import perf_counter
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What came back: how often each outcome (a status, or `timeout`, `refused`), latencies in ms."""
+    """What came back: how often each outcome (a status, `timeout`, `refused`); of the 200s, ms and bytes."""
 
     outcomes: dict[str, int]
     latencies_ms: list[float]
+    answers: list[bytes]
+
+    def bodies(self) -> set[bytes]:
+        """The different bodies among the 200s, unpacked."""
+        return {body_of(answer) for answer in set(self.answers)}
 
     @property
     def answered(self) -> int:
@@ -25,8 +33,23 @@ class Burst:
         return sorted(self.latencies_ms)[int(0.95 * (len(self.latencies_ms) - 1))]
 
 
-async def get(port: int, path: str) -> int:
-    """Status of one GET on a connection of its own."""
+def body_of(answer: bytes) -> bytes:
+    """The unpacked body of an answer as it came over the wire."""
+
+    class Wire:
+        """As much of a socket as http.client wants."""
+
+        def makefile(self, *_: object) -> io.BytesIO:
+            return io.BytesIO(answer)
+
+    response = http.client.HTTPResponse(Wire())  # type: ignore[arg-type]
+    response.begin()
+    body = response.read()
+    return gzip.decompress(body) if response.getheader("content-encoding") == "gzip" else body
+
+
+async def get(port: int, path: str) -> tuple[int, bytes]:
+    """Status and whole answer of one GET on a connection of its own."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(
@@ -34,7 +57,7 @@ async def get(port: int, path: str) -> int:
             "Connection: close\r\n\r\n".encode()
         )
         answer = await reader.read(-1)
-        return int(answer.split(b" ", 2)[1])
+        return int(answer.split(b" ", 2)[1]), answer
     finally:
         writer.close()
 
@@ -43,12 +66,13 @@ async def send(port: int, paths: list[str], deadline_s: float) -> Burst:
     """All paths at once, each given the same deadline."""
     outcomes: Counter[str] = Counter()
     latencies: list[float] = []
+    answers: list[bytes] = []
 
     async def one(path: str) -> None:
         started = perf_counter()
         try:
             async with asyncio.timeout(deadline_s):
-                status = await get(port, path)
+                status, answer = await get(port, path)
         except TimeoutError:
             outcomes["timeout"] += 1
         except (OSError, IndexError, ValueError):
@@ -57,9 +81,10 @@ async def send(port: int, paths: list[str], deadline_s: float) -> Burst:
             outcomes[str(status)] += 1
             if status == 200:
                 latencies.append((perf_counter() - started) * 1000)
+                answers.append(answer)
 
     await asyncio.gather(*(one(path) for path in paths))
-    return Burst(dict(outcomes), latencies)
+    return Burst(dict(outcomes), latencies, answers)
 
 
 def burst(port: int, paths: list[str], deadline_s: float) -> Burst:

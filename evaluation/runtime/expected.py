@@ -28,3 +28,10 @@ def expected_products(admin_url: str, rest: str) -> list[dict[str, Any]]:
     """Products in the API's shape; `rest` is the SQL behind `from products p`, written by us."""
     with psycopg.connect(admin_url) as connection:
         return [row[0] for row in connection.execute(f"{PRODUCT} {rest}".encode())]
+
+
+def expected_categories(admin_url: str) -> list[dict[str, Any]]:
+    """All categories in the API's shape."""
+    query = "select json_build_object('id', id, 'name', name, 'description', description) from categories"
+    with psycopg.connect(admin_url) as connection:
+        return [row[0] for row in connection.execute(f"{query} order by id".encode())]

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from evaluation.errors import CandidateError
+from evaluation.errors import CandidateError, ProbeSilencedError
 from evaluation.runtime.janitor import Janitor
 from evaluation.runtime.sandbox import wrapped
 
@@ -42,13 +42,15 @@ class Server:
         self._control = control.makefile("rw")
 
     def ask(self, question: str, **details: Any) -> dict[str, Any]:
-        """Ask the probe; see `Probe.answer`. CandidateError when the serving process has silenced it."""
+        """Ask the probe; see `Probe.answer`. CandidateError when it is gone, with the process or alone."""
         try:
             self._control.write(json.dumps({"ask": question, **details}) + "\n")
             self._control.flush()
             answer: dict[str, Any] = json.loads(self._control.readline())
         except (OSError, ValueError) as error:
-            raise CandidateError(f"the probe in the serving process does not answer: {error}") from error
+            if self.process.poll() is not None:
+                raise CandidateError(f"the candidate has ended:\n{self.log_text()[-2000:]}") from error
+            raise ProbeSilencedError("the probe in the serving process does not answer") from error
         return answer
 
     def log_text(self) -> str:
