@@ -171,8 +171,7 @@ def measure_requests(bench: Workbench, candidate: Path, plan: Plan, say: Say) ->
         load: tuple[LoadSample, ...] = ()
         if plan.with_load:
             say(f"{candidate.name}: 500 clients at once")
-            with stage.serving(candidate) as server:
-                load = measure_load(server)
+            load = measure_load(stage, candidate)
         try:
             dataset.verify(stage.admin_url, plan.products)
         except InfrastructureError as error:

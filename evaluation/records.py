@@ -41,16 +41,32 @@ class WorkSample:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """One timed run: answers wanted, answers a second, latency in ms, the client's share of one CPU."""
+
+    requests: int
+    throughput: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+    client_cpu: float
+
+
+@dataclass(frozen=True, slots=True)
 class LoadSample:
-    """A burst of simultaneous clients: outcomes by status, latency where all were answered."""
+    """Rounds of a scenario on one candidate and on the null server beside it, outcomes by status."""
 
     scenario: str
     clients: int
     outcomes: dict[str, int]
-    p50_ms: float | None
-    p95_ms: float | None
-    max_ms: float | None
-    duration_s: float
+    rounds: tuple[Round, ...]
+    null_rounds: tuple[Round, ...]
+    statements_per_request: float
+    server_cpu_ms_per_request: float
+    server_peak_mb: float
+    bodies_checked: int
+    bodies_wrong: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +130,13 @@ def measured_from(saved: dict[str, Any]) -> Measured:
         saved["candidate"],
         SuiteRun(suite["exit_code"], tuple(CaseResult(**one) for one in suite["tests"]), suite["duration_s"]),
         tuple(WorkSample(**one) for one in saved["work"]),
-        tuple(LoadSample(**one) for one in saved["load"]),
+        tuple(load_sample_from(one) for one in saved["load"]),
         tuple(Signal(**one) for one in saved["signals"]),
         saved["error"],
     )
+
+
+def load_sample_from(saved: dict[str, Any]) -> LoadSample:
+    """The same for a LoadSample."""
+    rounds = {name: tuple(Round(**one) for one in saved[name]) for name in ("rounds", "null_rounds")}
+    return LoadSample(**{**saved, **rounds})

@@ -182,8 +182,7 @@ class ListingCache:
         self.forget_is_owed = False
         self.stamps = NextCall(self.read_stamp)
         self.pages = ProcessPages(PROCESS_CACHE_BYTES)
-        self.loading: dict[tuple[str, bytes], asyncio.Task[Page]] = {}
-        self.loading_alone: dict[str, NextCall[Page]] = {}
+        self.loads: dict[str, NextCall[Page]] = {}
         self.storing: set[asyncio.Task[None]] = set()
 
     async def warm_page(self, page_key: str) -> Page | None:
@@ -199,33 +198,27 @@ class ListingCache:
     async def page(self, page_key: str, total_key: str, load: Loader) -> Page:
         """The page under this key, from the cache if it is good, else loaded once for all who ask."""
         # R08: a page that is asked for again within 60 seconds costs one round trip to Redis.
+        page = await self.warm_page(page_key)
+        if page is not None:
+            return page
+        # R01: five hundred clients on one cold page are one load, not five hundred.
+        loads = self.loads.setdefault(page_key, NextCall(lambda: self.load_page(page_key, total_key, load)))
+        try:
+            return await loads.ask()
+        finally:
+            if loads.running is None:
+                self.loads.pop(page_key, None)
+
+    async def load_page(self, page_key: str, total_key: str, load: Loader) -> Page:
+        """Take a page from Redis, or load it and leave it there for the others."""
         try:
             stamp = await self.stamps.ask()
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)
-            return await self.page_without_redis(page_key, load)
+            return await load_alone(load)
         page = self.pages.get(page_key)
         if page is not None and page.is_good(stamp):
             return page
-        # R01: five hundred clients on one cold page are one load, not five hundred.
-        flight = self.loading.get((page_key, stamp))
-        if flight is None:
-            flight = asyncio.create_task(self.load_page(page_key, total_key, stamp, load))
-            self.loading[page_key, stamp] = flight
-            flight.add_done_callback(lambda _: self.loading.pop((page_key, stamp)))
-        return await asyncio.shield(flight)
-
-    async def page_without_redis(self, page_key: str, load: Loader) -> Page:
-        """Loaded for everyone who asked before the load began, and kept by nobody."""
-        loads = self.loading_alone.setdefault(page_key, NextCall(lambda: load_alone(load)))
-        try:
-            return await loads.ask()
-        finally:
-            if not loads.waiting:
-                self.loading_alone.pop(page_key, None)
-
-    async def load_page(self, page_key: str, total_key: str, stamp: bytes, load: Loader) -> Page:
-        """Take a page from Redis, or load it and leave it there for the others."""
         page, total = await self.look_up(page_key, total_key)
         if page is None or not page.is_good(stamp):
             listing = await load(total)

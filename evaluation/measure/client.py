@@ -1,4 +1,4 @@
-"""The load client: one process on uvloop, one JSON plan on stdin, one JSON result on stdout.
+"""The load client: one process on uvloop, a JSON list of plans on stdin, one of results on stdout.
 
 Run by `load.py` as `python -m evaluation.measure.client`. Bodies are drained, not inflated; some are
 kept whole so that their content can be checked once the clock has stopped.
@@ -22,7 +22,7 @@ RECONNECT_DELAY_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent; `write` is the version that a write brings, None for a read."""
+    """What is sent; `write` is the version that a write brings to its path, None for a read."""
 
     path: str
     method: str = "GET"
@@ -41,7 +41,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A load: `requests` are sent in order, by `clients` connections, again from the start if need be.
+    """A load: `requests` are sent in order from `first` on, by `clients` connections, over and over.
 
     Closed loop when `rate` is None: every client has one request under way. Open loop otherwise: requests
     are due at `rate` a second, and their latency counts from when they were due. Ends after `seconds`, or
@@ -52,6 +52,7 @@ class Plan:
     clients: int
     requests: list[dict[str, Any]]
     seconds: float
+    first: int = 0
     rate: float | None = None
     stop_after: int | None = None
     warm_up_s: float = 0.0
@@ -69,6 +70,7 @@ class Result:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     warm_up_requests: int = 0
+    sent: int = 0
     kept: list[dict[str, Any]] = field(default_factory=list)
 
     def count(self, outcome: str, times: int = 1) -> None:
@@ -83,11 +85,13 @@ class Load:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.requests = [Request(**request) for request in plan.requests]
-        self.encoded = [request.encoded() for request in self.requests]
+        known: dict[str, bytes] = {}
+        self.encoded = [known.setdefault(repr(r), r.encoded()) for r in self.requests]
         self.result = Result()
         self.sent = 0
         self.answered = 0
-        self.version = 0
+        self.versions: dict[str, int] = {}
+        self.writing: set[str] = set()
         self.idle: list[Connection] = []
         self.due: list[float] = []
         self.under_way: set[Connection] = set()
@@ -97,11 +101,20 @@ class Load:
         self.stopping = False
 
     def next_index(self) -> int | None:
-        """The next request's place in the plan, or None when enough were sent."""
-        if self.stopping or self.sent == self.plan.stop_after:
-            return None
-        self.sent += 1
-        return (self.sent - 1) % len(self.requests)
+        """The next request's place in the plan, or None when enough were sent.
+
+        A write is passed over while another to the same path is under way: nobody could tell which won.
+        """
+        while not self.stopping and self.sent != self.plan.stop_after:
+            self.sent += 1
+            index = (self.plan.first + self.sent - 1) % len(self.requests)
+            request = self.requests[index]
+            if request.write is None:
+                return index
+            if request.path not in self.writing:
+                self.writing.add(request.path)
+                return index
+        return None
 
     async def run(self) -> Result:
         """Connect, send, and collect until the time is over or everything is answered."""
@@ -122,6 +135,7 @@ class Load:
             await self.finished.wait()
         self.result.seconds = time.perf_counter() - self.measured_from
         self.result.cpu_seconds = cpu_seconds() - cpu
+        self.result.sent = self.sent
         for connection in connections:
             connection.close()
         return self.result
@@ -167,7 +181,7 @@ class Connection(asyncio.BufferedProtocol):
         self.parser: Any = None
         self.index = -1
         self.began = 0.0
-        self.floor = 0
+        self.floor: dict[str, int] | None = None
         self.size = 0
         self.etag = ""
         self.chunks: list[bytes] | None = None
@@ -193,7 +207,7 @@ class Connection(asyncio.BufferedProtocol):
         self.chunks = [] if self.load.sent % self.load.plan.keep_every == 1 else None
         self.parser = httptools.HttpResponseParser(self)
         self.load.under_way.add(self)
-        self.floor = self.load.version
+        self.floor = None if self.chunks is None else dict(self.load.versions)
         self.began = due if due is not None else time.perf_counter()
         self.transport.write(self.load.encoded[index])
 
@@ -238,8 +252,10 @@ class Connection(asyncio.BufferedProtocol):
             load.result.wire_bytes += self.size
             if outcome in ("200", "304"):
                 load.result.latencies_ms.append(1000 * (now - self.began))
-        if request.write is not None and outcome == "200":
-            load.version = max(load.version, request.write)
+        if request.write is not None:
+            load.writing.discard(request.path)
+            if outcome == "200":
+                load.versions[request.path] = request.write
         if self.chunks is not None and outcome == "200":
             body = base64.b64encode(b"".join(self.chunks)).decode()
             load.result.kept.append({"path": request.path, "body": body, "floor": self.floor})
@@ -266,10 +282,10 @@ def cpu_seconds() -> float:
 
 
 def main() -> None:
-    """Read the plan, run it, write the result."""
-    plan = Plan(**json.load(sys.stdin))
-    result = uvloop.run(Load(plan).run())
-    json.dump(asdict(result), sys.stdout)
+    """Read the plans, run one after another, write the results."""
+    plans = [Plan(**plan) for plan in json.load(sys.stdin)]
+    results = [uvloop.run(Load(plan).run()) for plan in plans]
+    json.dump([asdict(result) for result in results], sys.stdout)
 
 
 if __name__ == "__main__":

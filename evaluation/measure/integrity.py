@@ -63,7 +63,10 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> tuple[Signal, ...]:
         with stage.serving(candidate) as server, closing(stage.counters()) as counters:
             watched_ms = look_at_server(server, stage, counters, signals)
             signals += silenced(server)
-        with stage.serving(candidate, watched=False) as server, closing(stage.counters()) as counters:
+        with (
+            stage.serving(candidate, options=("--unwatched",)) as server,
+            closing(stage.counters()) as counters,
+        ):
             unwatched_ms = look_at_unwatched(server, stage, counters, signals)
         with psycopg.connect(stage.admin_url) as connection:
             left = connection.execute(ROWS.encode()).fetchone()

@@ -1,5 +1,6 @@
 """The summary that a person reads."""
 
+import statistics
 from typing import Any
 
 
@@ -48,11 +49,20 @@ def work_lines(work: dict[str, Any]) -> list[str]:
 
 
 def load_lines(load: dict[str, Any]) -> list[str]:
-    """What came back of 500 clients at once."""
+    """What came back of 500 clients: answers, P95 and answers a second, the null server beside them."""
     lines = []
     for name in ("before", "after"):
         for scenario, sample in load[name].items():
             answers = ", ".join(f"{count} x {what}" for what, count in sample["outcomes"].items())
-            p95 = f", P95 {sample['p95_ms']} ms" if sample["p95_ms"] is not None else ""
-            lines.append(f"500 clients, {scenario}, {name}: {answers}{p95}")
+            p95 = median(sample["rounds"], "p95_ms")
+            rate, null = median(sample["rounds"], "throughput"), median(sample["null_rounds"], "throughput")
+            told = f", P95 {p95:.0f} ms, {rate:,.0f}/s" if p95 and rate else ""
+            told += f" (null server {null:,.0f}/s)" if null else ""
+            lines.append(f"500 clients, {name}, {scenario}: {answers}{told}")
     return lines
+
+
+def median(rounds: list[dict[str, Any]], name: str) -> float | None:
+    """The median of one figure over the rounds; None where one is missing."""
+    values = [one[name] for one in rounds]
+    return statistics.median(values) if values and None not in values else None

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from sqlalchemy import create_engine
 
+from evaluation.runtime.null import null_app
 from evaluation.runtime.sandbox import confine
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def main() -> None:
     parser.add_argument("--listen", type=int, required=True)
     parser.add_argument("--control", type=int, required=True)
     parser.add_argument("--unwatched", action="store_true")
+    parser.add_argument("--null", type=int, metavar="BYTES", help="serve so many ready bytes, no candidate")
     options = parser.parse_args()
     control = socket.socket(fileno=options.control)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
@@ -40,8 +42,8 @@ def main() -> None:
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         confine(options.directory)
-        probe = None if options.unwatched else watch()
-        app = load(options.directory, probe)
+        probe = None if options.unwatched or options.null is not None else watch()
+        app = load(options.directory, probe) if options.null is None else null_app(options.null)
     except BaseException:
         say(control, {"failed": traceback.format_exc()})
         raise SystemExit(1) from None

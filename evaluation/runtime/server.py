@@ -1,5 +1,6 @@
 """A running candidate, seen from the harness."""
 
+import contextlib
 import json
 import os
 import signal
@@ -59,10 +60,24 @@ class Server:
 
     def threads(self) -> int:
         """How many threads the serving process has."""
+        return len(os.listdir(f"/proc/{self.pid()}/task"))
+
+    def pid(self) -> int:
+        """The serving process itself, inside whatever it is wrapped in."""
         pid = self.process.pid
         while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
             pid = int(children[0])
-        return len(os.listdir(f"/proc/{pid}/task"))
+        return pid
+
+    def cpu_seconds(self) -> float:
+        """CPU time of the serving process so far."""
+        fields = Path(f"/proc/{self.pid()}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def peak_mb(self) -> float:
+        """The most memory the serving process has had, in MB."""
+        status = Path(f"/proc/{self.pid()}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 
     def wait_until_ready(self) -> None:
         """Wait for the import, then for /health; CandidateError says which failed and why."""
@@ -94,14 +109,21 @@ class Server:
                 self.process.wait(patience_s)
             except (ProcessLookupError, subprocess.TimeoutExpired):
                 continue
-        self._control.close()
+        with contextlib.suppress(OSError):
+            self._control.close()
 
 
 @contextmanager
 def serving(
-    directory: Path, database_url: str, redis_url: str, log: Path, janitor: Janitor, *, watched: bool = True
+    directory: Path,
+    database_url: str,
+    redis_url: str,
+    log: Path,
+    janitor: Janitor,
+    *,
+    options: tuple[str, ...] = (),
 ) -> Iterator[Server]:
-    """Serve a candidate on a free port of 127.0.0.1 while the block lasts, with a probe or without."""
+    """Serve a candidate on a free port of 127.0.0.1 while the block lasts; `options` are serve.py's."""
     listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
     ours, theirs = socket.socketpair()
     ours.settimeout(START_DEADLINE_S)
@@ -117,8 +139,7 @@ def serving(
     directory = directory.resolve()
     command = [sys.executable, "-m", "evaluation.runtime.serve", str(directory)]
     command += ["--listen", str(listener.fileno()), "--control", str(theirs.fileno())]
-    if not watched:
-        command.append("--unwatched")
+    command += options
     with log.open("ab") as output:
         process = subprocess.Popen(
             wrapped(command, directory),

@@ -50,13 +50,13 @@ class Stage:
 
     @contextmanager
     def serving(
-        self, directory: Path, redis_url: str | None = None, *, watched: bool = True
+        self, directory: Path, redis_url: str | None = None, *, options: tuple[str, ...] = ()
     ) -> Iterator[Server]:
-        """Serve a candidate upon this stage, with the probe in its process or without."""
+        """Serve a candidate upon this stage; `options` are those of serve.py."""
         handle, name = tempfile.mkstemp(".log", "server-", self.folder)
         open(handle, "wb").close()
-        redis_url = redis_url or self.redis_url
-        with serving(directory, self.url, redis_url, Path(name), self.janitor, watched=watched) as server:
+        log, redis_url = Path(name), redis_url or self.redis_url
+        with serving(directory, self.url, redis_url, log, self.janitor, options=options) as server:
             yield server
 
     def counters(self) -> Counters:

@@ -1,0 +1,81 @@
+"""What timed rounds come to: medians, ratios with their uncertainty, and what the machine allows to say."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from evaluation.records import LoadSample, Round
+
+P95_GOAL_MS = 200.0
+NULL_P95_LIMIT_MS = 100.0
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """A ratio of medians with its 95 % bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def p95_ms(rounds: Sequence[Round]) -> float | None:
+    """The median of the rounds' P95; None where a round had no answer at all."""
+    values = [one.p95_ms for one in rounds if one.p95_ms is not None]
+    return round(statistics.median(values), 2) if values and len(values) == len(rounds) else None
+
+
+def throughput(rounds: Sequence[Round]) -> float:
+    """The median of the rounds' answers a second."""
+    return round(statistics.median(one.throughput for one in rounds), 1) if rounds else 0.0
+
+
+def ratio(these: Sequence[float], those: Sequence[float]) -> Ratio | None:
+    """Median over median, resampled from one seed; None without a divisor."""
+    if not these or not those or statistics.median(those) <= 0:
+        return None
+    chance = Random(0)
+    values = sorted(
+        statistics.median(chance.choices(these, k=len(these)))
+        / max(1e-9, statistics.median(chance.choices(those, k=len(those))))
+        for _ in range(RESAMPLES)
+    )
+    value = statistics.median(these) / statistics.median(those)
+    low, high = values[int(0.025 * RESAMPLES)], values[int(0.975 * RESAMPLES)]
+    return Ratio(round(value, 3), round(low, 3), round(high, 3))
+
+
+def noise(rounds: Sequence[Round]) -> float | None:
+    """A against A: how far the medians of odd and even rounds of one server lie apart, as a share."""
+    first, second = rounds[::2], rounds[1::2]
+    found = ratio([one.throughput for one in first], [one.throughput for one in second])
+    return None if found is None else round(abs(found.value - 1), 3)
+
+
+def evidence(sample: LoadSample) -> dict[str, object]:
+    """What a scenario says, for the report and its readers."""
+    against_null = ratio(
+        [one.throughput for one in sample.rounds], [one.throughput for one in sample.null_rounds]
+    )
+    return {
+        "outcomes": sample.outcomes,
+        "p95_ms": p95_ms(sample.rounds),
+        "throughput": throughput(sample.rounds),
+        "null_p95_ms": p95_ms(sample.null_rounds),
+        "null_throughput": throughput(sample.null_rounds),
+        "share_of_null": None if against_null is None else vars_of(against_null),
+        "noise": noise(sample.null_rounds),
+    }
+
+
+def vars_of(found: Ratio) -> dict[str, float]:
+    """A ratio as the report has it."""
+    return {"value": found.value, "low": found.low, "high": found.high}
+
+
+def machine_is_able(samples: Sequence[LoadSample]) -> bool:
+    """Whether the null server stayed well below the goal wherever it ran."""
+    seen = [p95_ms(sample.null_rounds) for sample in samples if sample.null_rounds]
+    return bool(seen) and all(value is not None and value < NULL_P95_LIMIT_MS for value in seen)
