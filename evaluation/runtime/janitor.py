@@ -44,6 +44,10 @@ class Janitor:
         """A folder with everything in it."""
         return self._say({"folder": str(path)})
 
+    def container(self, name: str) -> Entry:
+        """A Docker container with its volumes."""
+        return self._say({"container": name})
+
     def database(self, name: str, admin_url: str) -> Entry:
         """A database on a server that may outlive us."""
         return self._say({"database": name, "url": admin_url})
@@ -111,6 +115,10 @@ def remove(entry: Entry) -> None:
         stop(entry["process"], entry["signal"])
     elif "folder" in entry:
         shutil.rmtree(entry["folder"], ignore_errors=True)
+    elif "container" in entry:
+        from evaluation.runtime.docker import remove_container
+
+        remove_container(entry["container"])
     elif "database" in entry:
         run_sql(entry["url"], f'DROP DATABASE IF EXISTS "{entry["database"]}" WITH (FORCE)')
     else:

@@ -20,6 +20,7 @@ from evaluation.runtime.sandbox import wrapped
 
 ROOT = Path(__file__).parents[2]
 START_DEADLINE_S = 60.0
+FREE_PORT = ("127.0.0.1", 0)
 STOP_DEADLINE_S = 8.0
 
 
@@ -99,10 +100,17 @@ class Server:
 
 @contextmanager
 def serving(
-    directory: Path, database_url: str, redis_url: str, log: Path, janitor: Janitor, *, watched: bool = True
+    directory: Path,
+    database_url: str,
+    redis_url: str,
+    log: Path,
+    janitor: Janitor,
+    *,
+    watched: bool = True,
+    address: tuple[str, int] = FREE_PORT,
 ) -> Iterator[Server]:
-    """Serve a candidate on a free port of 127.0.0.1 while the block lasts, with a probe or without."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    """Serve a candidate at an address while the block lasts, with a probe or without."""
+    listener = socket.create_server(address, backlog=2048)
     ours, theirs = socket.socketpair()
     ours.settimeout(START_DEADLINE_S)
     environment = {

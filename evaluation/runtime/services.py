@@ -1,20 +1,22 @@
-"""Postgres and Redis for an evaluation: embedded, or running ones named by URL."""
+"""Postgres and Redis for an evaluation: embedded, in containers, or running ones named by URL."""
 
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 import psycopg
 import redis
 
 from evaluation.errors import InfrastructureError, UsageError
+from evaluation.runtime.docker import docker_services
 from evaluation.runtime.embedded import embedded_services
 from evaluation.runtime.janitor import Janitor
 
-MODES = ("embedded", "url")
+MODES = ("embedded", "docker", "url")
 
 NEEDED = {
     "select rolsuper or (rolcreatedb and rolcreaterole) from pg_roles where rolname = current_user": (
@@ -47,9 +49,28 @@ class Services:
 def open_services(
     mode: str = "embedded", *, janitor: Janitor, folder: Path | None = None
 ) -> Iterator[Services]:
-    """Services of a mode for as long as the block lasts; embedded ones live inside `folder`."""
+    """Services of a mode for as long as the block lasts; embedded ones live inside `folder`.
+
+    Whatever happens inside the block, InfrastructureError when a service did not last.
+    """
+    with started_services(mode, janitor, folder) as services:
+        first = identity(services)
+        try:
+            yield services
+        except Exception as error:
+            check_identity(services, first, error)
+            raise
+        check_identity(services, first)
+
+
+@contextmanager
+def started_services(mode: str, janitor: Janitor, folder: Path | None) -> Iterator[Services]:
+    """Services of a mode, started where there is something to start."""
     if mode == "url":
         yield running_services()
+    elif mode == "docker":
+        with docker_services(janitor) as (postgres_url, redis_url):
+            yield Services(postgres_url, redis_url, mode)
     elif mode == "embedded":
         with tempfile.TemporaryDirectory(prefix="hofaz9-", dir=folder, ignore_cleanup_errors=True) as name:
             janitor.folder(Path(name))
@@ -57,6 +78,30 @@ def open_services(
                 yield Services(postgres_url, redis_url, mode)
     else:
         raise UsageError(f"there is no services mode {mode!r}, only {', '.join(MODES)}")
+
+
+def identity(services: Services) -> tuple[datetime, str]:
+    """When this Postgres started, and the name of this run of Redis."""
+    with psycopg.connect(services.postgres_url, connect_timeout=5) as connection:
+        row = connection.execute("select pg_postmaster_start_time()").fetchone()
+    assert row is not None
+    with redis.Redis.from_url(services.redis_url, socket_connect_timeout=5) as client:
+        return row[0], client.info("server")["run_id"]
+
+
+def check_identity(services: Services, first: tuple[datetime, str], error: Exception | None = None) -> None:
+    """Nothing that was seen counts once a service has gone or come back."""
+    try:
+        now = identity(services)
+    except (psycopg.Error, redis.RedisError) as gone:
+        raise InfrastructureError(
+            f"a service stopped in the middle, so nothing that was seen counts: {gone}"
+        ) from error or gone
+    for name, then, later in zip(("Postgres", "Redis"), first, now, strict=True):
+        if then != later:
+            raise InfrastructureError(
+                f"{name} was started again in the middle, so nothing that was seen counts"
+            ) from error
 
 
 def running_services() -> Services:
