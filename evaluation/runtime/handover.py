@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 NO_VERDICT = 2
@@ -19,10 +20,15 @@ MOUNTED = Path("/reports")
 
 def main() -> int:
     """The exit status of the command, its reports handed over."""
-    # In a session of its own a Ctrl-C at the terminal reaches it once, from here.
+    # In a session of its own: a Ctrl-C reaches it and what it runs once, from here.
     child = subprocess.Popen(sys.argv[1:], user=USER, group=USER, extra_groups=[], start_new_session=True)
+
+    def interrupt(*_: object) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGINT)
+
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: child.send_signal(signal.SIGINT))
+        signal.signal(number, interrupt)
     status = child.wait()
     try:
         hand_over(WRITTEN, MOUNTED)

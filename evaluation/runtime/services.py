@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import psycopg
@@ -15,6 +14,7 @@ from evaluation.errors import InfrastructureError, UsageError
 from evaluation.runtime.docker import docker_services
 from evaluation.runtime.embedded import embedded_services
 from evaluation.runtime.janitor import Janitor
+from evaluation.runtime.watch import Watch
 
 MODES = ("embedded", "docker", "url")
 
@@ -53,14 +53,11 @@ def open_services(
 
     Whatever happens inside the block, InfrastructureError when a service did not last.
     """
-    with started_services(mode, janitor, folder) as services:
-        first = identity(services)
-        try:
-            yield services
-        except Exception as error:
-            check_identity(services, first, error)
-            raise
-        check_identity(services, first)
+    with (
+        started_services(mode, janitor, folder) as services,
+        Watch(services.postgres_url, services.redis_url),
+    ):
+        yield services
 
 
 @contextmanager
@@ -78,30 +75,6 @@ def started_services(mode: str, janitor: Janitor, folder: Path | None) -> Iterat
                 yield Services(postgres_url, redis_url, mode)
     else:
         raise UsageError(f"there is no services mode {mode!r}, only {', '.join(MODES)}")
-
-
-def identity(services: Services) -> tuple[datetime, str]:
-    """When this Postgres started, and the name of this run of Redis."""
-    with psycopg.connect(services.postgres_url, connect_timeout=5) as connection:
-        row = connection.execute("select pg_postmaster_start_time()").fetchone()
-    assert row is not None
-    with redis.Redis.from_url(services.redis_url, socket_connect_timeout=5) as client:
-        return row[0], client.info("server")["run_id"]
-
-
-def check_identity(services: Services, first: tuple[datetime, str], error: Exception | None = None) -> None:
-    """Nothing that was seen counts once a service has gone or come back."""
-    try:
-        now = identity(services)
-    except (psycopg.Error, redis.RedisError) as gone:
-        raise InfrastructureError(
-            f"a service stopped in the middle, so nothing that was seen counts: {gone}"
-        ) from error or gone
-    for name, then, later in zip(("Postgres", "Redis"), first, now, strict=True):
-        if then != later:
-            raise InfrastructureError(
-                f"{name} was started again in the middle, so nothing that was seen counts"
-            ) from error
 
 
 def running_services() -> Services:
