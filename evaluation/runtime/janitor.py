@@ -5,6 +5,7 @@ harness closed it, crashed, or was killed) the janitor stops and removes everyth
 """
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -119,6 +120,8 @@ def remove(entry: Entry) -> None:
         from evaluation.runtime.docker import remove_container
 
         remove_container(entry["container"])
+    elif not answers(entry["url"]):
+        return
     elif "database" in entry:
         run_sql(entry["url"], f'DROP DATABASE IF EXISTS "{entry["database"]}" WITH (FORCE)')
     else:
@@ -157,6 +160,18 @@ def run_sql(url: str, statement: str) -> None:
         psycopg.connect(url, autocommit=True, connect_timeout=2) as connection,
     ):
         connection.execute(statement.encode())
+
+
+@functools.cache
+def answers(url: str) -> bool:
+    """Whether a server answers; asked once, since a name that is gone takes long to be not found."""
+    import psycopg
+
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.Error:
+        return False
+    return True
 
 
 if __name__ == "__main__":
