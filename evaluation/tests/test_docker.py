@@ -104,18 +104,20 @@ def test_a_killed_harness_leaves_no_container() -> None:
 
 @needs_engine
 def test_a_service_that_is_killed_interrupts_the_evaluation() -> None:
+    started = time.monotonic()
     with Janitor() as janitor, pytest.raises(InfrastructureError, match="stopped in the middle"):
-        wait_while_somebody_kills_a_service(janitor)
+        wait_a_minute_upon_a_killed_service(janitor)
+
+    assert time.monotonic() - started < 30
 
 
-def wait_while_somebody_kills_a_service(janitor: Janitor) -> None:
-    """As an evaluation waits for its suites; TimeoutError when nobody interrupts it."""
+def wait_a_minute_upon_a_killed_service(janitor: Janitor) -> None:
+    """As an evaluation waits for its suites."""
     before = containers()
     with open_services("docker", janitor=janitor):
-        kill = ["docker", "kill", sorted(containers() - before)[0]]
+        kill = ["docker", "kill", min(containers() - before)]
         subprocess.run(kill, capture_output=True, check=True)
-        if not threading.Event().wait(20):
-            raise TimeoutError
+        threading.Event().wait(60)
 
 
 @needs_compose
