@@ -34,7 +34,7 @@ serve: $(VENV)/ready ## Serve one catalog with the standard dataset (CANDIDATE=D
 
 compose: ## The evaluation in containers (CANDIDATE=DIR), which are taken away again
 	@CANDIDATE=$(CANDIDATE) PROFILE=$(PROFILE) docker compose up --build --abort-on-container-exit; \
-		status=$$?; docker compose down --volumes; exit $$status
+		status=$$?; docker compose --profile '*' down --volumes; exit $$status
 
 summary: ## Print the Markdown summary of the newest report, if there is one
 	@ls -t evaluation/reports/*/*.md 2>/dev/null | head -1 | xargs -r cat

@@ -44,7 +44,8 @@ def hand_over(written: Path, mounted: Path) -> None:
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
-    shutil.copytree(written, mounted, symlinks=True, dirs_exist_ok=True)
+    for report in written.iterdir():
+        shutil.copytree(report, mounted / report.name, symlinks=True, dirs_exist_ok=True)
 
 
 if __name__ == "__main__":
