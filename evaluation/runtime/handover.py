@@ -44,8 +44,10 @@ def hand_over(written: Path, mounted: Path) -> None:
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
-    for report in written.iterdir():
-        shutil.copytree(report, mounted / report.name, symlinks=True, dirs_exist_ok=True)
+    # The store of measurements stays behind: it is true of this container only.
+    for run in written.iterdir():
+        if run.name != "store":
+            shutil.copytree(run, mounted / run.name, symlinks=True, dirs_exist_ok=True)
 
 
 if __name__ == "__main__":
