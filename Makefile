@@ -4,9 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 CANDIDATE ?= repository_after
 PROFILE ?= full
+PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate test check serve patch
+.PHONY: help evaluate test check serve patch compose summary
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -28,8 +29,15 @@ check: $(VENV)/ready ## Lint, types, import arrows
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-serve: $(VENV)/ready ## Serve one catalog with the standard dataset (CANDIDATE=DIR)
-	$(BIN)/python -m evaluation.runtime.demo $(CANDIDATE)
+serve: $(VENV)/ready ## Serve one catalog with the standard dataset (CANDIDATE=DIR PORT=8000)
+	$(BIN)/python -m evaluation.runtime.demo $(CANDIDATE) --port $(PORT)
+
+compose: ## The evaluation in containers (CANDIDATE=DIR), which are taken away again
+	@CANDIDATE=$(CANDIDATE) PROFILE=$(PROFILE) docker compose up --build --abort-on-container-exit; \
+		status=$$?; docker compose --profile '*' down --volumes; exit $$status
+
+summary: ## Print the Markdown summary of the newest report, if there is one
+	@ls -t evaluation/reports/*/*.md 2>/dev/null | head -1 | xargs -r cat
 
 patch: ## Write patches/HOFAZ9.patch: from the baseline to the reference
 	@git diff --no-index --no-prefix repository_before repository_after \

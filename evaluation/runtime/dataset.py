@@ -38,6 +38,8 @@ def ensure_template(admin_url: str, products: int) -> str:
     """The name of the template database, built now unless a complete one is there."""
     name = f"hofaz9_{content_key(products)}"
     with psycopg.connect(admin_url, autocommit=True) as admin:
+        # Two harnesses on one server: the second waits and finds the template ready.
+        admin.execute("select pg_advisory_lock(hashtext('hofaz9'))")
         query = "select shobj_description(oid, 'pg_database') from pg_database where datname = %s"
         row = admin.execute(query, (name,)).fetchone()
         if row and row[0] == COMPLETE:

@@ -46,8 +46,8 @@ POSTGRES_SETTINGS = {
     "shared_preload_libraries": "pg_stat_statements",
     "pg_stat_statements.track_utility": "off",
     "pg_stat_statements.max": "10000",
-    "listen_addresses": "127.0.0.1",
 }
+VALKEY_SETTINGS = {"save": "", "appendonly": "no", "databases": "64", "maxmemory": "512mb"}
 
 
 def package_folder(package: str) -> Path | None:
@@ -167,7 +167,7 @@ def embedded_postgres(folder: Path, account: Account, janitor: Janitor) -> Itera
     password_file.write_text(password)
     account.own(password_file)
     initdb(install, cluster, password_file, account)
-    settings = POSTGRES_SETTINGS | {"unix_socket_directories": str(sockets)}
+    settings = POSTGRES_SETTINGS | {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(sockets)}
     base = [str(install / "bin" / "postgres"), "-D", str(cluster)]
     base += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
@@ -214,8 +214,7 @@ def embedded_valkey(
 ) -> Iterator[str]:
     """A new, empty Valkey; its URL without a database number."""
     binary = account.reachable_binary(valkey_binary(), folder)
-    settings = {"bind": "127.0.0.1", "save": "", "appendonly": "no"}
-    settings |= {"databases": "64", "maxmemory": "512mb", "dir": str(folder)}
+    settings = VALKEY_SETTINGS | {"bind": "127.0.0.1", "dir": str(folder)}
     base = [str(binary)]
     base += [word for name, value in settings.items() for word in (f"--{name}", value)]
 

@@ -5,6 +5,7 @@ harness closed it, crashed, or was killed) the janitor stops and removes everyth
 """
 
 import contextlib
+import functools
 import json
 import os
 import shutil
@@ -43,6 +44,10 @@ class Janitor:
     def folder(self, path: Path) -> Entry:
         """A folder with everything in it."""
         return self._say({"folder": str(path)})
+
+    def container(self, name: str) -> Entry:
+        """A Docker container with its volumes."""
+        return self._say({"container": name})
 
     def database(self, name: str, admin_url: str) -> Entry:
         """A database on a server that may outlive us."""
@@ -111,6 +116,12 @@ def remove(entry: Entry) -> None:
         stop(entry["process"], entry["signal"])
     elif "folder" in entry:
         shutil.rmtree(entry["folder"], ignore_errors=True)
+    elif "container" in entry:
+        from evaluation.runtime.docker import remove_container
+
+        remove_container(entry["container"])
+    elif not answers(entry["url"]):
+        return
     elif "database" in entry:
         run_sql(entry["url"], f'DROP DATABASE IF EXISTS "{entry["database"]}" WITH (FORCE)')
     else:
@@ -149,6 +160,18 @@ def run_sql(url: str, statement: str) -> None:
         psycopg.connect(url, autocommit=True, connect_timeout=2) as connection,
     ):
         connection.execute(statement.encode())
+
+
+@functools.cache
+def answers(url: str) -> bool:
+    """Whether a server answers; asked once, since a name that is gone takes long to be not found."""
+    import psycopg
+
+    try:
+        psycopg.connect(url, connect_timeout=2).close()
+    except psycopg.Error:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from evaluation.runtime.sandbox import wrapped
 
 ROOT = Path(__file__).parents[2]
 START_DEADLINE_S = 60.0
+FREE_PORT = ("127.0.0.1", 0)
 STOP_DEADLINE_S = 8.0
 
 
@@ -122,9 +123,10 @@ def serving(
     janitor: Janitor,
     *,
     options: tuple[str, ...] = (),
+    address: tuple[str, int] = FREE_PORT,
 ) -> Iterator[Server]:
-    """Serve a candidate on a free port of 127.0.0.1 while the block lasts; `options` are serve.py's."""
-    listener = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    """Serve a candidate at an address while the block lasts; `options` are serve.py's."""
+    listener = socket.create_server(address, backlog=2048)
     ours, theirs = socket.socketpair()
     ours.settimeout(START_DEADLINE_S)
     environment = {

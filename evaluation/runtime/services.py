@@ -1,4 +1,4 @@
-"""Postgres and Redis for an evaluation: embedded, or running ones named by URL."""
+"""Postgres and Redis for an evaluation: embedded, in containers, or running ones named by URL."""
 
 import os
 import tempfile
@@ -11,10 +11,12 @@ import psycopg
 import redis
 
 from evaluation.errors import InfrastructureError, UsageError
+from evaluation.runtime.docker import docker_services
 from evaluation.runtime.embedded import embedded_services
 from evaluation.runtime.janitor import Janitor
+from evaluation.runtime.watch import Watch
 
-MODES = ("embedded", "url")
+MODES = ("embedded", "docker", "url")
 
 NEEDED = {
     "select rolsuper or (rolcreatedb and rolcreaterole) from pg_roles where rolname = current_user": (
@@ -47,9 +49,25 @@ class Services:
 def open_services(
     mode: str = "embedded", *, janitor: Janitor, folder: Path | None = None
 ) -> Iterator[Services]:
-    """Services of a mode for as long as the block lasts; embedded ones live inside `folder`."""
+    """Services of a mode for as long as the block lasts; embedded ones live inside `folder`.
+
+    Whatever happens inside the block, InfrastructureError when a service did not last.
+    """
+    with (
+        started_services(mode, janitor, folder) as services,
+        Watch(services.postgres_url, services.redis_url),
+    ):
+        yield services
+
+
+@contextmanager
+def started_services(mode: str, janitor: Janitor, folder: Path | None) -> Iterator[Services]:
+    """Services of a mode, started where there is something to start."""
     if mode == "url":
         yield running_services()
+    elif mode == "docker":
+        with docker_services(janitor) as (postgres_url, redis_url):
+            yield Services(postgres_url, redis_url, mode)
     elif mode == "embedded":
         with tempfile.TemporaryDirectory(prefix="hofaz9-", dir=folder, ignore_cleanup_errors=True) as name:
             janitor.folder(Path(name))

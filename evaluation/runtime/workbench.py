@@ -16,7 +16,7 @@ from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.runtime import dataset
 from evaluation.runtime.counters import Counters
 from evaluation.runtime.janitor import Janitor
-from evaluation.runtime.server import Server, serving
+from evaluation.runtime.server import FREE_PORT, Server, serving
 from evaluation.runtime.services import Services, open_services
 
 REQUIRED_MODULES = ("__init__.py", "main.py", "database.py")
@@ -50,13 +50,20 @@ class Stage:
 
     @contextmanager
     def serving(
-        self, directory: Path, redis_url: str | None = None, *, options: tuple[str, ...] = ()
+        self,
+        directory: Path,
+        redis_url: str | None = None,
+        *,
+        options: tuple[str, ...] = (),
+        address: tuple[str, int] = FREE_PORT,
     ) -> Iterator[Server]:
         """Serve a candidate upon this stage; `options` are those of serve.py."""
         handle, name = tempfile.mkstemp(".log", "server-", self.folder)
         open(handle, "wb").close()
         log, redis_url = Path(name), redis_url or self.redis_url
-        with serving(directory, self.url, redis_url, log, self.janitor, options=options) as server:
+        with serving(
+            directory, self.url, redis_url, log, self.janitor, options=options, address=address
+        ) as server:
             yield server
 
     def counters(self) -> Counters:
