@@ -13,13 +13,34 @@ LIFETIME_S = 60
 
 
 def pass_time(subject: Subject, seconds: int) -> None:
-    """Let time pass for the serving process and for every key in Redis that has a lifetime."""
+    """Let time pass for the serving process and for all in Redis that has a lifetime."""
     subject.server.ask("advance", seconds=seconds)
+    passed_ms = seconds * 1000
     with redis.Redis.from_url(subject.stage.redis_url) as client:
         for key in client.keys("*"):
-            left = client.pttl(key)
-            if left > 0:
-                client.pexpire(key, max(1, left - seconds * 1000))
+            left_ms = client.pttl(key)
+            if left_ms > passed_ms:
+                client.pexpire(key, left_ms - passed_ms)
+            elif left_ms >= 0:
+                client.delete(key)  # gone at once: a lifetime of 1 ms can outlast a quick request
+            for field, left_ms in field_lifetimes_ms(client, key).items():
+                if left_ms > passed_ms:
+                    client.hpexpire(key, left_ms - passed_ms, field)
+                elif left_ms >= 0:
+                    client.hdel(key, field)
+
+
+def field_lifetimes_ms(client: redis.Redis, key: bytes) -> dict[bytes, int]:
+    """What is left to each field of a hash; nothing for other keys."""
+    fields = client.hkeys(key) if client.type(key) == b"hash" else []
+    return dict(zip(fields, client.hpttl(key, *fields), strict=True)) if fields else {}
+
+
+def lifetimes_s(client: redis.Redis, key: bytes) -> dict[bytes, float]:
+    """What is left to a key, or to each field of a hash that has no lifetime as a whole."""
+    left = client.pttl(key)
+    fields = field_lifetimes_ms(client, key) if left < 0 else {}
+    return {key + b"/" + field: ms / 1000 for field, ms in fields.items()} or {key: left / 1000}
 
 
 def is_content(client: redis.Redis, key: bytes) -> bool:
@@ -51,8 +72,11 @@ def test_everything_kept_in_redis_has_a_lifetime_of_a_minute_at_most(own: Subjec
         def kept() -> list[bytes]:
             return [key for key in set(client.keys("*")) - before if is_content(client, key)]
 
-        until(lambda: len(kept()) >= 2, deadline_s=2)
-        lifetimes = {key: client.ttl(key) for key in kept()}
+        def lifetimes_of_content() -> dict[bytes, float]:
+            return {name: left for key in kept() for name, left in lifetimes_s(client, key).items()}
+
+        until(lambda: len(lifetimes_of_content()) >= 2, deadline_s=2)
+        lifetimes = lifetimes_of_content()
 
     assert len(lifetimes) >= 2, f"listings in Redis: {lifetimes}"
     assert all(0 < left <= LIFETIME_S for left in lifetimes.values()), lifetimes
@@ -66,7 +90,8 @@ def test_a_cached_listing_serves_its_minute_and_no_more(own: Subject) -> None:
     pass_time(own, 50)
     assert own.json("/products?limit=2") == stale, "gone before its minute was over"
     pass_time(own, 11)
-    assert own.json("/products?limit=2")["items"][0]["name"] == "Renamed"
+    # A candidate may take its time from a clock that cannot be moved: it gets a real minute.
+    assert until(lambda: own.json("/products?limit=2")["items"][0]["name"] == "Renamed", LIFETIME_S + 2)
 
 
 @pytest.mark.requirement("R08")
@@ -159,7 +184,11 @@ def test_the_total_is_not_counted_again_for_every_page(own: Subject) -> None:
 @pytest.mark.requirement("R11")
 def test_the_total_is_at_most_a_minute_old(own: Subject) -> None:
     before = own.json("/products?limit=1&category_id=2")["total"]
-    own.sql("insert into products (name, description, price, category_id) values ('n', '', 1, 2)")
+    own.sql(
+        "insert into products (name, description, price, category_id) "
+        "select 'n', '', 1, 2 from generate_series(1, 200)"
+    )
+    own.sql("analyze products")  # as autovacuum would: the total may be an estimate
     with own.observer.counted() as spent:
         own.json("/products?limit=2&category_id=2")
     assert spent.total >= 1
@@ -168,5 +197,5 @@ def test_the_total_is_at_most_a_minute_old(own: Subject) -> None:
     with own.observer.counted() as spent:
         after = own.json("/products?limit=3&category_id=2")["total"]
 
-    assert after == before + 1
+    assert 0.8 * (before + 200) <= after <= 1.25 * (before + 200)
     assert spent.total < 5, spent.explain()

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import psycopg
 
-LIVENESS = re.compile(r"select (\$1|1)|select pg_catalog\.version\(\)|;", re.IGNORECASE)
+LIVENESS = re.compile(
+    r"select (\$1|1)|select pg_catalog\.version\(\)|select current_schema\(\)|;", re.IGNORECASE
+)
 """Statements of a driver about its connection (pings, version), not about the catalog."""
 
 SNAPSHOT = """
