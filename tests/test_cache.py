@@ -1,6 +1,7 @@
 """What is remembered between requests, for how long, and what must not be: R08 and R11."""
 
 import socket
+from typing import Any
 
 import pytest
 import redis
@@ -32,7 +33,7 @@ def pass_time(subject: Subject, seconds: int) -> None:
 
 def field_lifetimes_ms(client: redis.Redis, key: bytes) -> dict[bytes, int]:
     """What is left to each field of a hash; nothing for other keys."""
-    fields = client.hkeys(key) if client.type(key) == b"hash" else []
+    fields: list[Any] = client.hkeys(key) if client.type(key) == b"hash" else []
     return dict(zip(fields, client.hpttl(key, *fields), strict=True)) if fields else {}
 
 

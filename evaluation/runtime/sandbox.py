@@ -52,6 +52,9 @@ def bubblewrap(directory: Path) -> list[str]:
     for path in hidden:
         options += ["--tmpfs", str(path)]
     for path in shown:
+        for way in reversed(path.parents):
+            if {Path("/tmp"), *hidden} & set(way.parents):
+                options += ["--perms", "0755", "--dir", str(way)]
         options += ["--ro-bind", str(path), str(path)]
     if (ROOT / "evaluation" / "reports").is_dir():
         options += ["--tmpfs", str(ROOT / "evaluation" / "reports")]

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from evaluation.runtime.sandbox import wrapped
 
 ROOT = Path(__file__).parents[2]
 START_DEADLINE_S = 60.0
+MARK = "HOFAZ9_SERVER"
 FREE_PORT = ("127.0.0.1", 0)
 STOP_DEADLINE_S = 8.0
 
@@ -35,7 +37,9 @@ class Server:
         port: int,
         control: socket.socket,
         log: Path,
+        mark: str,
     ) -> None:
+        self.mark = mark
         self.directory = directory
         self.process = process
         self.port = port
@@ -112,6 +116,19 @@ class Server:
                 continue
         with contextlib.suppress(OSError):
             self._control.close()
+        for pid in processes_with(f"{MARK}={self.mark}"):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+def processes_with(variable: str) -> list[int]:
+    """Processes with `NAME=value` in their environment: children that left the process group keep it."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if variable.encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+    return found
 
 
 @contextmanager
@@ -133,6 +150,7 @@ def serving(
         name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ
     }
     environment |= {
+        MARK: (mark := secrets.token_hex(16)),
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,
         "PYTHONDONTWRITEBYTECODE": "1",
@@ -157,7 +175,7 @@ def serving(
     port = listener.getsockname()[1]
     listener.close()
     theirs.close()
-    server = Server(directory, process, port, ours, log)
+    server = Server(directory, process, port, ours, log, mark)
     try:
         server.wait_until_ready()
         yield server

@@ -1,0 +1,100 @@
+"""Candidates that misbehave: stopped within their limits, and the next one is served as if nothing was."""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evaluation.errors import CandidateError
+from evaluation.measure.work import fetch
+from evaluation.runtime import sandbox
+from evaluation.runtime.dataset import SIZES
+from evaluation.runtime.workbench import Stage, open_workbench
+
+ROOT = Path(__file__).parents[2]
+MARK = "hofaz9-hostile-child"
+
+HOSTILE = {
+    "forks": f"""
+for _ in range(40):
+    if os.fork() == 0:
+        os.setsid()
+        os.execv(sys.executable, [sys.executable, "-c", "import time; time.sleep(600)", "{MARK}"])
+""",
+    "allocates": "hoard = [bytearray(1 << 28) for _ in range(10_000)]",
+    "deaf": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    "fills": """
+with open("/tmp/hofaz9-filler", "wb") as file:
+    for _ in range(4_000):
+        file.write(bytes(1 << 20))
+""",
+}
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
+        yield stage
+
+
+def living_children() -> list[str]:
+    """Processes that a hostile candidate started and that still live."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes()
+        except OSError:
+            continue
+        if MARK.encode() in command and b"time.sleep(600)" in command:
+            found.append(path.parent.name)
+    return found
+
+
+@pytest.mark.parametrize("trick", list(HOSTILE))
+def test_a_hostile_candidate_is_stopped_and_the_next_is_unharmed(
+    stage: Stage, tmp_path: Path, trick: str
+) -> None:
+    hostile = tmp_path / "hostile"
+    shutil.copytree(ROOT / "repository_after", hostile, ignore=shutil.ignore_patterns("__pycache__"))
+    main = hostile / "main.py"
+    main.write_text(main.read_text() + "\nimport os, signal, sys\n" + HOSTILE[trick])
+    tmp_path.chmod(0o755)
+
+    started = time.monotonic()
+    stopped = (CandidateError,) if trick in ("allocates", "fills") else ()
+    with contextlib.suppress(*stopped), stage.serving(hostile):
+        pass
+    took_s = time.monotonic() - started
+
+    assert took_s < 45
+    assert not living_children()
+    assert not Path("/tmp/hofaz9-filler").exists() or sandbox.kind() != "bubblewrap"
+    Path("/tmp/hofaz9-filler").unlink(missing_ok=True)
+    with stage.serving(ROOT / "repository_after") as server:
+        assert fetch(server, "/products/1")[0] == 200
+
+
+def test_a_candidate_sees_neither_tests_nor_secrets(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_OF_THE_HARNESS", "x")
+    curious = tmp_path / "curious"
+    shutil.copytree(ROOT / "repository_after", curious, ignore=shutil.ignore_patterns("__pycache__"))
+    main = curious / "main.py"
+    main.write_text(
+        main.read_text() + "\nimport os\nprint('SEES', os.path.exists('tests/conftest.py'), "
+        "'SECRET_OF_THE_HARNESS' in os.environ, os.geteuid(), flush=True)\n"
+    )
+    tmp_path.chmod(0o755)
+
+    with stage.serving(curious) as server:
+        seen = next(line for line in server.log_text().splitlines() if line.startswith("SEES")).split()
+
+    assert seen[2] == "False", "the environment of the harness reaches the candidate"
+    if sandbox.kind() == "bubblewrap":
+        assert seen[1] == "False", "the tests can be read"
+    if sandbox.kind() != "limits":
+        assert seen[3] != "0", "the candidate runs as root"
