@@ -7,7 +7,7 @@ PROFILE ?= full
 PORT ?= 8000
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate test check serve patch compose summary
+.PHONY: help evaluate grade test check serve patch mutants alternatives cheats compose summary
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,6 +19,18 @@ $(VENV)/ready: requirements.txt
 
 evaluate: $(VENV)/ready ## Measure baseline and candidate, judge, write report.json
 	$(BIN)/python evaluation/evaluation.py --candidate $(CANDIDATE) --profile $(PROFILE)
+
+grade: $(VENV)/ready ## Grade folders, patches or predictions (PATHS="a b.patch"), with a Markdown summary
+	$(BIN)/python evaluation/evaluation.py grade $(PATHS) --markdown evaluation/reports/summary/grade.md
+
+mutants: $(VENV)/ready ## Slips in the reference: each noticed by its requirement's tests? (ALL=1: whole suite)
+	$(BIN)/python -m evaluation.proof mutants $(if $(ALL),--whole)
+
+alternatives: $(VENV)/ready ## Other right solutions: all accepted?
+	$(BIN)/python -m evaluation.proof alternatives
+
+cheats: $(VENV)/ready ## Attempts to fool the grader: all found out?
+	$(BIN)/python -m evaluation.proof cheats
 
 test: $(VENV)/ready ## Everything that must pass: the suite on the reference, the harness's own tests
 	$(BIN)/python -m pytest -q tests evaluation/tests
