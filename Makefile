@@ -10,7 +10,7 @@ PORT ?= 8000
 .PHONY: help evaluate grade test check serve patch mutants alternatives cheats compose summary
 
 help: ## List the verbs
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 $(VENV)/ready: requirements.txt
 	$(PYTHON) -m venv $(VENV)
