@@ -19,6 +19,8 @@ from evaluation.runtime.workbench import Stage, Workbench, checked_directory, op
 from tests.observing import Observer
 
 ROOT = Path(__file__).parents[1]
+NO_LONG_WAIT = "-c lock_timeout=5s"
+"""For our own connections: a candidate that leaks transactions fails its test and does not hang it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,7 +53,7 @@ class Subject:
 
     def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run SQL behind the candidate's back."""
-        with psycopg.connect(self.stage.admin_url, autocommit=True) as connection:
+        with psycopg.connect(self.stage.admin_url, autocommit=True, options=NO_LONG_WAIT) as connection:
             cursor = connection.execute(query.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
 
@@ -128,7 +130,7 @@ def cold_page() -> Callable[[int], str]:
 def holding_products(subject: Subject, table: str = "products") -> Iterator[Callable[[], int]]:
     """Nobody can read the table inside the block; the value says how many backends wait for it."""
     with (
-        psycopg.connect(subject.stage.admin_url) as holder,
+        psycopg.connect(subject.stage.admin_url, options=NO_LONG_WAIT) as holder,
         psycopg.connect(subject.stage.admin_url, autocommit=True) as watcher,
     ):
         holder.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())

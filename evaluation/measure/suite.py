@@ -13,7 +13,7 @@ from evaluation.errors import CandidateTimeoutError, InfrastructureError
 from evaluation.records import CaseResult, SuiteRun
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 900
+DEADLINE_S = 400
 SHARES = 2
 
 
