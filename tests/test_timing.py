@@ -8,7 +8,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from tests.conftest import NO_LONG_WAIT, Subject
+from tests.conftest import Subject
 from tests.observing import until
 
 QUICK = timedelta(milliseconds=190)
