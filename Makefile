@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 CANDIDATE ?= repository_after
 PROFILE ?= full
 PORT ?= 8000
+# SAMPLE=N draws N of the mutants, alternatives or cheats; SEED says which.
+SEED ?= 0
+DRAW = $(if $(SAMPLE),--sample $(SAMPLE) --seed $(SEED))
 
 .DEFAULT_GOAL := help
 .PHONY: help evaluate grade test check serve patch mutants alternatives cheats compose summary
@@ -23,14 +26,14 @@ evaluate: $(VENV)/ready ## Measure baseline and candidate, judge, write report.j
 grade: $(VENV)/ready ## Grade folders, patches or predictions (PATHS="a b.patch"), with a Markdown summary
 	$(BIN)/python evaluation/evaluation.py grade $(PATHS) --markdown evaluation/reports/summary/grade.md
 
-mutants: $(VENV)/ready ## Slips in the reference: each noticed by its requirement's tests? (ALL=1: whole suite)
-	$(BIN)/python -m evaluation.proof mutants $(if $(ALL),--whole)
+mutants: $(VENV)/ready ## Slips in the reference: each noticed by its requirement's tests? (ALL=1, SAMPLE=N)
+	$(BIN)/python -m evaluation.proof mutants $(if $(ALL),--whole) $(DRAW)
 
 alternatives: $(VENV)/ready ## Other right solutions: all accepted?
-	$(BIN)/python -m evaluation.proof alternatives
+	$(BIN)/python -m evaluation.proof alternatives $(DRAW)
 
 cheats: $(VENV)/ready ## Attempts to fool the grader: all found out?
-	$(BIN)/python -m evaluation.proof cheats
+	$(BIN)/python -m evaluation.proof cheats $(DRAW)
 
 test: $(VENV)/ready ## Everything that must pass: the suite on the reference, the harness's own tests
 	$(BIN)/python -m pytest -q tests evaluation/tests

@@ -8,7 +8,7 @@ from datetime import timedelta
 import psycopg
 import pytest
 
-from tests.conftest import Subject
+from tests.conftest import NO_LONG_WAIT, Subject
 from tests.observing import until
 
 QUICK = timedelta(milliseconds=190)
@@ -72,7 +72,7 @@ def words(subject: Subject, path: str) -> set[str]:
 
 def ask_held_up(subject: Subject, paths: list[str], seconds: float) -> None:
     """Ask for some products while nobody can read them for a while."""
-    with psycopg.connect(subject.stage.admin_url) as holder:
+    with psycopg.connect(subject.stage.admin_url, options=NO_LONG_WAIT) as holder:
         holder.execute("LOCK TABLE products IN ACCESS EXCLUSIVE MODE")
         readers = [threading.Thread(target=subject.get, args=(path,)) for path in paths]
         for reader in readers:
