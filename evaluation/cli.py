@@ -121,6 +121,7 @@ def evaluate_main(arguments: list[str]) -> int:
     print(terminal.summary(report))
     stamp = f"{found.started_at:%Y%m%dT%H%M%SZ}-{found.run_id}"
     path = document.write(report, chosen.out or ROOT / "evaluation" / "reports" / stamp)
+    path.with_name("summary.md").write_text(markdown.text([report]))
     print(f"report: {path}")
     return status_of(report)
 
