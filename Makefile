@@ -10,7 +10,7 @@ SEED ?= 0
 DRAW = $(if $(SAMPLE),--sample $(SAMPLE) --seed $(SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate grade test check serve patch mutants alternatives cheats compose summary
+.PHONY: help evaluate grade test check serve patch mutants alternatives cheats benchmark compose summary
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -34,6 +34,10 @@ alternatives: $(VENV)/ready ## Other right solutions: all accepted?
 
 cheats: $(VENV)/ready ## Attempts to fool the grader: all found out?
 	$(BIN)/python -m evaluation.proof cheats $(DRAW)
+
+benchmark: $(VENV)/ready ## Time single requests of one client (CANDIDATE=DIR)
+	$(BIN)/python -m pytest -q tests/benchmarks/bench_requests.py --candidate $(CANDIDATE) \
+		-o python_functions='bench_*' -p no:randomly
 
 test: $(VENV)/ready ## Everything that must pass: the suite on the reference, the harness's own tests
 	$(BIN)/python -m pytest -q tests evaluation/tests

@@ -1,0 +1,1 @@
+"""Timings of single requests; run by `make benchmark`, never by the suite."""
