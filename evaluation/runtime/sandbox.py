@@ -4,6 +4,7 @@
 everything of ours is imported and before anything of the candidate's is.
 """
 
+import ctypes
 import functools
 import os
 import random
@@ -26,6 +27,9 @@ LIMITS = {
 PROCESSES_OF_A_UID = 512
 SCRATCH_BYTES = 64 << 20
 UIDS = range(61_000, 65_000)
+PR_SET_KEEPCAPS = 8
+CAPABILITY_VERSION_3 = 0x20080522
+CAP_DAC_READ_SEARCH = 1 << 2
 
 
 def wrapped(command: list[str], directory: Path) -> list[str]:
@@ -71,12 +75,11 @@ def closed_ancestor(path: Path) -> Path | None:
 
 
 def own_uid() -> int | None:
-    """A uid that nobody has, when we may take one and Python can still be read under it."""
-    reachable = not any(closed_ancestor(Path(path)) for path in (sys.prefix, sys.base_prefix))
-    return random.choice(UIDS) if os.geteuid() == 0 and reachable else None
+    """A uid that nobody has, when we may take one."""
+    return random.choice(UIDS) if os.geteuid() == 0 else None
 
 
-def confine(directory: Path) -> None:
+def confine() -> None:
     """Give up what the serving process does not need; there is no way back."""
     for name, limit in LIMITS.items():
         number = getattr(resource, name)
@@ -84,8 +87,24 @@ def confine(directory: Path) -> None:
         most = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
         resource.setrlimit(number, (most, most))
     uid = own_uid()
-    if uid is not None and closed_ancestor(directory) is None:
+    if uid is not None:
         resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES_OF_A_UID, PROCESSES_OF_A_UID))
-        os.setgroups([])
-        os.setgid(uid)
-        os.setuid(uid)
+        become(uid)
+
+
+def become(uid: int) -> None:
+    """Be somebody else, who may read (Python can lie in root's home) and can no longer write or rule.
+
+    Of root's capabilities only CAP_DAC_READ_SEARCH is kept, where we have it; capabilities(7), capset(2).
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    status = Path("/proc/self/status").read_text()
+    reading = int(status.partition("CapPrm:")[2].split()[0], 16) & CAP_DAC_READ_SEARCH
+    libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0)
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    effective_permitted_inheritable = (ctypes.c_uint32 * 6)(reading, reading, 0, 0, 0, 0)
+    if libc.capset(header, effective_permitted_inheritable):
+        raise OSError(ctypes.get_errno(), "capset")

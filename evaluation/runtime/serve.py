@@ -41,7 +41,7 @@ def main() -> None:
     for chatty in ("httpx", "asyncio", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
-        confine(options.directory)
+        confine()
         probe = None if options.unwatched or options.null is not None else watch()
         app = load(options.directory, probe) if options.null is None else null_app(options.null)
     except BaseException:
