@@ -1,7 +1,7 @@
 # One image for everything that runs a candidate; `compose.yaml` says what each container does.
 FROM python:3.12-slim
 
-ENV HOME=/tmp PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV HOME=/tmp PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 # A patch is graded by applying it with git. Candidates run as this user, who owns no file here.
 RUN apt-get update -qq \
     && apt-get install -qqy --no-install-recommends git \
