@@ -74,7 +74,7 @@ def scenarios(products: int, first_ids: list[int], far_pages: list[str], etag: s
     return [
         Scenario("hot", gets([FIRST_PAGE])),
         Scenario("revalidate", gets([FIRST_PAGE], **{"If-None-Match": etag}), "304", checked=False),
-        Scenario("popular", gets(popular_paths()), warm_up_s=8.0),
+        Scenario("popular", gets(popular_paths()), warm_up_s=5.0),
         Scenario("deep", gets(far_pages), checked=False),
         Scenario("detail", gets([f"/products/{number}" for number in ids])),
         Scenario("batch", gets([f"/products/batch?ids={batch}" for batch in batches])),

@@ -56,7 +56,8 @@ def load_lines(load: dict[str, Any]) -> list[str]:
             answers = ", ".join(f"{count} x {what}" for what, count in sample["outcomes"].items())
             p95 = median(sample["rounds"], "p95_ms")
             rate, null = median(sample["rounds"], "throughput"), median(sample["null_rounds"], "throughput")
-            told = f", P95 {p95:.0f} ms, {rate:,.0f}/s" if p95 and rate else ""
+            whole = not set(sample["outcomes"]) - {"200", "304"}
+            told = f", P95 {p95:.0f} ms, {rate:,.0f}/s" if whole and p95 and rate else ""
             told += f" (null server {null:,.0f}/s)" if null else ""
             lines.append(f"500 clients, {name}, {scenario}: {answers}{told}")
     return lines
