@@ -113,7 +113,9 @@ def run_mutant(bench: Workbench, patch: Path, *, whole: bool) -> Finding:
     failed = [test for test in run.tests if test.outcome != "passed"]
     own = tuple(sorted(test.nodeid for test in failed if test.requirement == requirement))
     others = tuple(sorted({test.requirement or "shared" for test in failed} - {requirement}))
-    return Finding(patch.stem, bool(own), f"killed by {len(own)}" if own else "SURVIVED", own, others)
+    told = f"killed by {len(own)}" if own else "SURVIVED"
+    told += f", also noticed by {', '.join(others)}" if others else ""
+    return Finding(patch.stem, bool(own), told, own, others)
 
 
 def run_whole(bench: Workbench, patch: Path, wanted: str) -> Finding:
