@@ -49,7 +49,7 @@ def main() -> int:
     parser.add_argument("--seed", default="0", help="seed of --sample (default: 0)")
     parser.add_argument("--whole", action="store_true", help="mutants: run the whole suite on each")
     parser.add_argument("--write", action="store_true", help=f"mutants: write {MATRIX.relative_to(ROOT)}")
-    options = parser.parse_args()
+    options = parser.parse_intermixed_args()
     every = sorted((PATCHES / options.kind).glob("*.patch"))
     chosen = [path for path in every if not options.names or path.stem in options.names]
     if options.sample:
