@@ -15,6 +15,7 @@ from evaluation.errors import (
     CandidateError,
     CandidateTimeoutError,
     EmptyPatchError,
+    EvaluationError,
     InfrastructureError,
     PatchFailedError,
     ProbeSilencedError,
@@ -97,13 +98,13 @@ def grade_one(
             return judged(before, measured, plan, started_at)
         except CandidateError as error:
             say(f"{submission.name}: {error}")
-            nothing = without_answer(submission.name, before, str(error))
+            nothing = without_answer(submission.name, before, error)
             ending = ENDINGS.get(type(error))
             return judged(before, nothing, plan, started_at, Outcome(ending, str(error)) if ending else None)
         except InfrastructureError as error:
             say(f"{submission.name}: trouble of ours: {error}")
             if last_try:
-                nothing = without_answer(submission.name, before, str(error))
+                nothing = without_answer(submission.name, before, error)
                 return judged(before, nothing, plan, started_at, Outcome("no_verdict", str(error)))
             folder = folder.with_name(f"{submission.name}-again")
     raise AssertionError("the last try returns")
@@ -219,7 +220,9 @@ def judged(
     )
 
 
-def without_answer(name: str, before: Measured, error: str) -> Measured:
-    """A candidate that could not be measured: every test is an error."""
+def without_answer(name: str, before: Measured, error: EvaluationError) -> Measured:
+    """A candidate that could not be measured: every test is an error, a silenced probe a signal as well."""
     tests = tuple(CaseResult(test.nodeid, "error", test.requirement) for test in before.suite.tests)
-    return Measured(name, SuiteRun(-1, tests, 0.0), (), (), (), error)
+    silenced = isinstance(error, ProbeSilencedError)
+    signals = (Signal("probe_silenced", str(error)),) if silenced else ()
+    return Measured(name, SuiteRun(-1, tests, 0.0), (), (), signals, str(error))

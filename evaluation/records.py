@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+INSTANCE_ID = "HOFAZ9"
 REQUIREMENTS = tuple(f"R{number:02}" for number in range(1, 17))
 
 

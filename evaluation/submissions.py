@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import EmptyPatchError, UsageError
+from evaluation.records import INSTANCE_ID
 from evaluation.runtime.patches import apply_patch, contents
 from evaluation.runtime.workbench import checked_directory
 
 BASELINE = Path(__file__).parents[1] / "repository_before"
-INSTANCE_ID = "HOFAZ9"
 
 
 @dataclass(frozen=True, slots=True)

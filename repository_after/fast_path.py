@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .cache import Page, listings
 from .compression import accepts_gzip
-from .config import KNOWN_QUERIES
+from .config import KNOWN_QUERIES, LONGEST_QUERY_BYTES
 from .http_cache import matches
 
 NO_BODY = b""
@@ -23,7 +23,9 @@ class PageKeys:
         self.route: Any = None
 
     def note(self, scope: Scope, page_key: str) -> None:
-        """Called by the route once it has understood a query."""
+        """Called by the route once it has understood a query; oddly long spellings are not kept."""
+        if len(scope["query_string"]) > LONGEST_QUERY_BYTES:
+            return
         if len(self.page_keys) >= KNOWN_QUERIES:
             self.page_keys.clear()
         self.page_keys[scope["query_string"]] = page_key

@@ -7,9 +7,11 @@ kept whole so that their content can be checked once the clock has stopped.
 import asyncio
 import base64
 import json
+import math
 import resource
 import sys
 import time
+from collections import deque
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -62,11 +64,10 @@ class Plan:
 
 @dataclass(slots=True)
 class Result:
-    """What came back, warm-up left out: latencies in ms of answers with the wanted status, and all else."""
+    """What came back, warm-up left out: latencies in ms of the 200s and 304s, and how everything ended."""
 
     latencies_ms: list[float] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=dict)
-    wire_bytes: int = 0
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     warm_up_requests: int = 0
@@ -88,15 +89,17 @@ class Load:
         known: dict[str, bytes] = {}
         self.encoded = [known.setdefault(repr(r), r.encoded()) for r in self.requests]
         self.result = Result()
+        self.place = plan.first
         self.sent = 0
-        self.answered = 0
         self.versions: dict[str, int] = {}
         self.writing: set[str] = set()
         self.idle: list[Connection] = []
-        self.due: list[float] = []
+        self.due: deque[float] = deque()
         self.under_way: set[Connection] = set()
         self.started = 0.0
-        self.measured_from = 0.0
+        self.measured_from = math.inf
+        self.cpu_before = 0.0
+        self.reconnecting: set[asyncio.Task[None]] = set()
         self.finished = asyncio.Event()
         self.stopping = False
 
@@ -105,28 +108,32 @@ class Load:
 
         A write is passed over while another to the same path is under way: nobody could tell which won.
         """
-        while not self.stopping and self.sent != self.plan.stop_after:
-            self.sent += 1
-            index = (self.plan.first + self.sent - 1) % len(self.requests)
+        while not self.is_over():
+            index = self.place % len(self.requests)
+            self.place += 1
             request = self.requests[index]
-            if request.write is None:
-                return index
-            if request.path not in self.writing:
+            if request.write is not None:
+                if request.path in self.writing:
+                    continue
                 self.writing.add(request.path)
-                return index
+            self.sent += 1
+            return index
         return None
+
+    def is_over(self) -> bool:
+        """Whether nothing more is to be sent."""
+        return self.stopping or self.sent == self.plan.stop_after
 
     async def run(self) -> Result:
         """Connect, send, and collect until the time is over or everything is answered."""
         loop = asyncio.get_running_loop()
         connections = [Connection(self) for _ in range(self.plan.clients)]
         self.started = time.perf_counter()
-        self.measured_from = self.started + self.plan.warm_up_s
-        cpu = cpu_seconds()
+        loop.call_later(self.plan.warm_up_s, self.begin_measuring)
         loop.call_later(self.plan.warm_up_s + self.plan.seconds, self.stop)
         await asyncio.gather(*(connection.connect() for connection in connections))
         if self.plan.rate is not None:
-            self.idle = connections
+            self.idle = list(connections)
             await self.pace(self.plan.rate)
         else:
             for connection in connections:
@@ -134,22 +141,27 @@ class Load:
         if self.under_way:
             await self.finished.wait()
         self.result.seconds = time.perf_counter() - self.measured_from
-        self.result.cpu_seconds = cpu_seconds() - cpu
+        self.result.cpu_seconds = cpu_seconds() - self.cpu_before
         self.result.sent = self.sent
         for connection in connections:
             connection.close()
         return self.result
 
+    def begin_measuring(self) -> None:
+        """The warm-up is over: what is answered from now on counts."""
+        self.measured_from = time.perf_counter()
+        self.cpu_before = cpu_seconds()
+
     async def pace(self, rate: float) -> None:
         """Open loop: hand every request that is due to an idle connection."""
         number = 0
-        while not self.stopping and self.sent != self.plan.stop_after:
+        while not self.is_over():
             now = time.perf_counter()
             while self.started + number / rate <= now:
                 self.due.append(self.started + number / rate)
                 number += 1
             while self.due and self.idle:
-                self.idle.pop().send_next(self.due.pop(0))
+                self.idle.pop().send_next(self.due.popleft())
             await asyncio.sleep(0.001)
         self.result.count("never sent", len(self.due))
 
@@ -166,7 +178,7 @@ class Load:
 
     def check_finished(self) -> None:
         """Tell `run` when nothing is under way any more."""
-        if not self.under_way and (self.stopping or self.sent == self.plan.stop_after):
+        if not self.under_way and self.is_over():
             self.finished.set()
 
 
@@ -182,8 +194,6 @@ class Connection(asyncio.BufferedProtocol):
         self.index = -1
         self.began = 0.0
         self.floor: dict[str, int] | None = None
-        self.size = 0
-        self.etag = ""
         self.chunks: list[bytes] | None = None
 
     async def connect(self) -> None:
@@ -203,7 +213,6 @@ class Connection(asyncio.BufferedProtocol):
         if index is None:
             return
         self.index = index
-        self.size = 0
         self.chunks = [] if self.load.sent % self.load.plan.keep_every == 1 else None
         self.parser = httptools.HttpResponseParser(self)
         self.load.under_way.add(self)
@@ -219,7 +228,6 @@ class Connection(asyncio.BufferedProtocol):
         """asyncio: so many bytes have come."""
         if self.parser is None:
             return
-        self.size += nbytes
         try:
             self.parser.feed_data(self.view[:nbytes])
         except httptools.HttpParserError:
@@ -232,12 +240,28 @@ class Connection(asyncio.BufferedProtocol):
 
     def on_message_complete(self) -> None:
         """httptools: the answer is whole."""
+        if not self.parser.should_keep_alive():
+            self.close()
         self.done(str(self.parser.get_status_code()))
 
     def connection_lost(self, error: Exception | None) -> None:
-        """asyncio: the other side hung up, perhaps in the middle."""
+        """asyncio: the other side hung up, perhaps in the middle; a client comes back."""
+        self.transport = None
         if self in self.load.under_way:
             self.done("reset")
+        if not self.load.is_over():
+            task = asyncio.create_task(self.come_back())
+            self.load.reconnecting.add(task)
+            task.add_done_callback(self.load.reconnecting.discard)
+
+    async def come_back(self) -> None:
+        """Connect again and go on."""
+        await asyncio.sleep(RECONNECT_DELAY_S)
+        await self.connect()
+        if self.load.plan.rate is None:
+            self.send_next()
+        elif self.transport is not None:
+            self.load.idle.append(self)
 
     def done(self, outcome: str) -> None:
         """Count what came back and send the next."""
@@ -249,7 +273,6 @@ class Connection(asyncio.BufferedProtocol):
             load.result.warm_up_requests += 1
         else:
             load.result.count(outcome)
-            load.result.wire_bytes += self.size
             if outcome in ("200", "304"):
                 load.result.latencies_ms.append(1000 * (now - self.began))
         if request.write is not None:
@@ -263,9 +286,7 @@ class Connection(asyncio.BufferedProtocol):
             self.close()
         if load.plan.rate is None:
             self.send_next()
-        elif load.due:
-            self.send_next(load.due.pop(0))
-        else:
+        elif self.transport is not None and not self.transport.is_closing():
             load.idle.append(self)
         load.check_finished()
 

@@ -9,6 +9,7 @@ import secrets
 import statistics
 import time
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -16,7 +17,7 @@ import psycopg
 from evaluation.errors import CandidateError
 from evaluation.measure.work import fetch
 from evaluation.records import Signal, WorkSample
-from evaluation.runtime.counters import Counters
+from evaluation.runtime.counters import Counters, Work
 from evaluation.runtime.dataset import SIZES
 from evaluation.runtime.expected import expected_categories, expected_products
 from evaluation.runtime.server import Server
@@ -58,29 +59,25 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> tuple[Signal, ...]:
     signals: list[Signal] = []
     with bench.stage(SIZES["small"]) as stage:
         change_rows(stage)
-        with psycopg.connect(stage.admin_url) as connection:
-            rows = connection.execute(ROWS.encode()).fetchone()
+        rows = row_counts(stage)
         with stage.serving(candidate) as server, closing(stage.counters()) as counters:
-            watched_ms = look_at_server(server, stage, counters, signals)
-            signals += silenced(server)
-        with (
-            stage.serving(candidate, options=("--unwatched",)) as server,
-            closing(stage.counters()) as counters,
-        ):
-            unwatched_ms = look_at_unwatched(server, stage, counters, signals)
-        with psycopg.connect(stage.admin_url) as connection:
-            left = connection.execute(ROWS.encode()).fetchone()
+            watched_ms = look_at_watched(Look(server, stage, counters, signals))
+        unwatched = ("--unwatched",)
+        with stage.serving(candidate, options=unwatched) as server, closing(stage.counters()) as counters:
+            unwatched_ms = look_at_unwatched(Look(server, stage, counters, signals))
+        left = row_counts(stage)
     if left != rows:
-        signals.append(
-            Signal("rows_changed", f"rows of the tables were {rows} and are {left} after reads only")
-        )
+        signals.append(Signal("rows_changed", f"{rows} rows in the tables, {left} after reads only"))
     if unwatched_ms > max(SLOWER * watched_ms, watched_ms + SLOWER_AT_LEAST_MS):
-        signals.append(
-            Signal(
-                "watched_is_faster", f"{watched_ms:.1f} ms a request, {unwatched_ms:.1f} ms without the probe"
-            )
-        )
+        detail = f"{watched_ms:.1f} ms a request, {unwatched_ms:.1f} ms without the probe"
+        signals.append(Signal("watched_is_faster", detail))
     return tuple(signals)
+
+
+def row_counts(stage: Stage) -> tuple[int, ...]:
+    """Rows of every table."""
+    with psycopg.connect(stage.admin_url) as connection:
+        return connection.execute(ROWS.encode()).fetchone() or ()
 
 
 def unearned(work: tuple[WorkSample, ...]) -> tuple[Signal, ...]:
@@ -105,69 +102,75 @@ def change_rows(stage: Stage) -> None:
         connection.execute("analyze")
 
 
-def look_at_server(server: Server, stage: Stage, counters: Counters, signals: list[Signal]) -> float:
-    """Cold requests one by one: their bodies, both counts, and what goes on afterwards."""
-    times = warm_up(server)
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One server under observation, and the signals found so far."""
+
+    server: Server
+    stage: Stage
+    counters: Counters
+    signals: list[Signal]
+
+    def note(self, name: str, detail: str) -> None:
+        """Add a signal."""
+        self.signals.append(Signal(name, detail))
+
+    def spent(self, since: dict[tuple[int, str], Work]) -> int:
+        """Statements since a snapshot."""
+        return sum(work.calls for work in self.counters.since(since))
+
+    def cold(self, path: str, rest: str, headers: dict[str, str] | None = None) -> int:
+        """Statements of a first request; its body is what the tables hold (`rest` chooses the rows)."""
+        before = self.counters.snapshot()
+        body = body_of(self.server, path, headers)
+        statements = self.spent(before)
+        seen, wanted = items(body), expected_products(self.stage.admin_url, rest)
+        if not isinstance(seen, list) or [loosely(one) for one in seen] != [loosely(one) for one in wanted]:
+            self.note("wrong_body", f"GET {path}: the body is not what the tables hold")
+        if statements == 0:
+            self.note("no_work", f"GET {path}, asked for the first time, reached no table")
+        return statements
+
+    def category(self, category: int, headers: dict[str, str] | None = None) -> int:
+        """Statements of the first page of a category nobody asked for."""
+        rest = f"where is_active and category_id = {category} order by id limit 8"
+        return self.cold(f"/products?limit=8&category_id={category}", rest, headers)
+
+
+def look_at_watched(look: Look) -> float:
+    """Cold requests one by one: their bodies, both counts, what goes on afterwards; ms of a request."""
+    took_ms = warm_up(look.server)
     for path, rest in {**PAGES, **details()}.items():
-        before, hooked = counters.snapshot(), server.ask("count")["count"]
-        body = body_of(server, path)
-        at_once = sum(work.calls for work in counters.since(before))
-        seen = server.ask("count")["count"] - hooked
-        signals += wrong_body(stage, path, rest, body)
-        if at_once == 0:
-            signals.append(Signal("no_work", f"GET {path}, asked for the first time, reached no table"))
+        before, hooked = look.counters.snapshot(), look.server.ask("count")["count"]
+        at_once = look.cold(path, rest)
+        seen = look.server.ask("count")["count"] - hooked
         if seen < at_once:
-            signals.append(
-                Signal("unseen_statements", f"GET {path}: {at_once} by Postgres, {seen} by the hooks")
-            )
+            look.note("unseen_statements", f"GET {path}: {at_once} by Postgres, {seen} by the hooks")
         if path in PAGES:
             time.sleep(LATE_S)
-            late = sum(work.calls for work in counters.since(before)) - at_once
-            if at_once < BUDGET <= at_once + late:
-                signals.append(Signal("late_statements", f"GET {path}: {late} more after the answer"))
-    if items(body_of(server, "/categories")) != expected_categories(stage.admin_url):
-        signals.append(Signal("wrong_body", "GET /categories: the body is not what the table holds"))
-    before = counters.snapshot()
+            if at_once < BUDGET <= (in_all := look.spent(before)):
+                look.note("late_statements", f"GET {path}: {in_all - at_once} more after the answer")
+    if items(body_of(look.server, "/categories")) != expected_categories(look.stage.admin_url):
+        look.note("wrong_body", "GET /categories: the body is not what the table holds")
+    before = look.counters.snapshot()
     time.sleep(IDLE_S)
-    idle = sum(work.calls for work in counters.since(before))
-    if idle > BUDGET:
-        signals.append(Signal("background_work", f"{idle} statements in {IDLE_S} s without a request"))
-    plain = sum(cost(server, stage, counters, category, {}, signals) for category in (4, 5, 6))
-    browser = sum(cost(server, stage, counters, category, BROWSER, signals) for category in (7, 8, 9))
+    if (idle := look.spent(before)) > BUDGET:
+        look.note("background_work", f"{idle} statements in {IDLE_S} s without a request")
+    plain = sum(look.category(category) for category in (4, 5, 6))
+    browser = sum(look.category(category, BROWSER) for category in (7, 8, 9))
     if browser > 2 * plain + BUDGET:
-        signals.append(
-            Signal("headers_matter", f"3 pages: {plain} statements for us, {browser} for a browser")
-        )
-    return times
+        look.note("headers_matter", f"3 pages: {plain} statements for us, {browser} for a browser")
+    if not look.server.ask("listening").get("listening"):
+        look.note("listener_removed", "SQLAlchemy's hook was taken out of the serving process")
+    return took_ms
 
 
-def cost(
-    server: Server,
-    stage: Stage,
-    counters: Counters,
-    category: int,
-    headers: dict[str, str],
-    signals: list[Signal],
-) -> int:
-    """Statements of a cold page of one category, its body checked."""
-    path = f"/products?limit=8&category_id={category}"
-    before = counters.snapshot()
-    body = body_of(server, path, headers)
-    statements = sum(work.calls for work in counters.since(before))
-    signals += wrong_body(
-        stage, path, f"where is_active and category_id = {category} order by id limit 8", body
-    )
-    if statements == 0:
-        signals.append(Signal("no_work", f"GET {path}, asked for the first time, reached no table"))
-    return statements
-
-
-def look_at_unwatched(server: Server, stage: Stage, counters: Counters, signals: list[Signal]) -> float:
+def look_at_unwatched(look: Look) -> float:
     """The same without a probe in the process, on pages that were not asked for before."""
-    times = warm_up(server)
+    took_ms = warm_up(look.server)
     for category in random.sample(range(14, 40), 3):
-        cost(server, stage, counters, category, {}, signals)
-    return times
+        look.category(category)
+    return took_ms
 
 
 def warm_up(server: Server) -> float:
@@ -204,23 +207,8 @@ def items(body: bytes) -> object:
     return said.get("items", [said]) if isinstance(said, dict) else said
 
 
-def wrong_body(stage: Stage, path: str, rest: str, body: bytes) -> list[Signal]:
-    """A signal when a body is not what the tables hold."""
-    seen, wanted = items(body), expected_products(stage.admin_url, rest)
-    if isinstance(seen, list) and [loosely(one) for one in seen] == [loosely(one) for one in wanted]:
-        return []
-    return [Signal("wrong_body", f"GET {path}: the body is not what the tables hold")]
-
-
 def loosely(product: object) -> object:
     """A product without its average: half a hundredth is rounded up by some and to even by others."""
     if not isinstance(product, dict):
         return product
     return {name: value for name, value in product.items() if name != "average_rating"}
-
-
-def silenced(server: Server) -> list[Signal]:
-    """A signal when the hooks were taken out."""
-    if server.ask("listening").get("listening"):
-        return []
-    return [Signal("listener_removed", "SQLAlchemy's hook was taken out of the serving process")]

@@ -8,10 +8,9 @@ from typing import Any
 
 import jsonschema
 
-from evaluation.records import Evaluation, Measured, Verdict, measured_from
+from evaluation.records import INSTANCE_ID, Evaluation, Measured, Verdict, measured_from
 
 SCHEMA_VERSION = 1
-INSTANCE_ID = "HOFAZ9"
 SCHEMA = Path(__file__).with_name("report.schema.json")
 
 

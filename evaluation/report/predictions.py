@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from evaluation.report.document import INSTANCE_ID
+from evaluation.records import INSTANCE_ID
 
 
 def write(model: str, report: dict[str, Any], instance: dict[str, Any], folder: Path) -> Path:

@@ -1,0 +1,90 @@
+"""The load client against the null server and against one that hangs up."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from evaluation.measure.load import run_client
+from evaluation.runtime.janitor import Janitor
+from evaluation.runtime.server import Server, serving
+
+ROOT = Path(__file__).parents[2]
+READS = [{"path": "/"}]
+
+
+@pytest.fixture(scope="module")
+def null(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    log = tmp_path_factory.mktemp("null") / "log"
+    options = ("--null", "5000")
+    with (
+        Janitor() as janitor,
+        serving(ROOT / "repository_after", "", "", log, janitor, options=options) as null,
+    ):
+        yield null
+
+
+def test_a_closed_loop_sends_exactly_what_it_is_told(null: Server) -> None:
+    plan = {"port": null.port, "clients": 7, "requests": READS, "seconds": 5, "stop_after": 100}
+
+    [result] = run_client([plan])
+
+    assert result["sent"] == 100
+    assert result["outcomes"] == {"200": 100}
+    assert len(result["latencies_ms"]) == 100
+    assert result["seconds"] < 4, "it waited for the end of the time"
+
+
+def test_an_open_loop_keeps_its_rate(null: Server) -> None:
+    plan = {"port": null.port, "clients": 5, "requests": READS, "seconds": 1, "rate": 200}
+
+    [result] = run_client([plan])
+
+    assert 100 <= result["outcomes"]["200"] <= 210
+    assert result["outcomes"].get("never sent", 0) <= 20
+
+
+def test_warm_up_is_kept_apart(null: Server) -> None:
+    plan = {"port": null.port, "clients": 2, "requests": READS, "seconds": 0.2, "warm_up_s": 0.2}
+
+    [result] = run_client([plan])
+
+    assert result["warm_up_requests"] > 0
+    assert result["outcomes"] == {"200": len(result["latencies_ms"])}
+    assert result["cpu_seconds"] <= result["seconds"] + 0.05
+
+
+class HangsUp(BaseHTTPRequestHandler):
+    """Answers, and closes the connection every time."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "2")
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+def test_a_client_that_was_hung_up_on_comes_back() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), HangsUp) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = server.server_address[1]
+        [result] = run_client(
+            [{"port": port, "clients": 3, "requests": READS, "seconds": 5, "stop_after": 30}]
+        )
+        server.shutdown()
+
+    assert result["outcomes"] == {"200": 30}
+
+
+def test_a_write_waits_for_the_write_before_to_the_same_path(null: Server) -> None:
+    writes = [{"path": "/p", "method": "PUT", "body": "{}", "write": n} for n in range(1, 50)]
+    plan = {"port": null.port, "clients": 5, "requests": [*writes, *READS], "seconds": 5, "stop_after": 60}
+
+    [result] = run_client([plan])
+
+    assert result["sent"] == sum(result["outcomes"].values()) == 60
