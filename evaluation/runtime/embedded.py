@@ -10,12 +10,9 @@ import pwd
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +23,8 @@ from redis.retry import Retry
 
 from evaluation.errors import InfrastructureError
 from evaluation.runtime.janitor import Janitor
+from evaluation.runtime.program import Service, running
 
-START_DEADLINE_S = 30.0
-STOP_DEADLINE_S = 10.0
-PORT_ATTEMPTS = 5
 UNPRIVILEGED = "nobody"
 
 POSTGRES_SETTINGS = {
@@ -83,13 +78,6 @@ def valkey_binary() -> Path:
             "or set DATABASE_URL and REDIS_URL and use --services url"
         )
     return places[0]
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 class Account:
@@ -184,7 +172,7 @@ def embedded_postgres(folder: Path, account: Account, janitor: Janitor) -> Itera
         signal.SIGINT,
         answers,
     )
-    with running(service, account, janitor) as port:
+    with running(service, account.drop, janitor) as port:
         yield url(port)
 
 
@@ -231,87 +219,5 @@ def embedded_valkey(
         signal.SIGTERM,
         answers,
     )
-    with running(service, account, janitor, ports) as port:
+    with running(service, account.drop, janitor, ports) as port:
         yield f"redis://127.0.0.1:{port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """How to start a server on a port, ask whether it (by pid) answers there, and stop it."""
-
-    command: Callable[[int], list[str]]
-    log: Path
-    stop_signal: signal.Signals
-    answers: Callable[[int, int], None]
-
-
-class PortTaken(Exception):
-    """Somebody took the port between our look and the server's."""
-
-
-@contextmanager
-def running(
-    service: Service, account: Account, janitor: Janitor, ports: Iterable[int] | None = None
-) -> Iterator[int]:
-    """The port of a service, from its first answer until the block is left."""
-    for port in ports or (free_port() for _ in range(PORT_ATTEMPTS)):
-        process = launch(service, port, account)
-        entry = janitor.process(process.pid, service.stop_signal)
-        try:
-            wait_for(process, port, service)
-            yield port
-            return
-        except PortTaken:
-            continue
-        finally:
-            stop(process, service.stop_signal)
-            janitor.withdraw(entry)
-    raise InfrastructureError(f"{service.log.stem} found every port it tried taken: try again")
-
-
-def launch(service: Service, port: int, account: Account) -> subprocess.Popen[bytes]:
-    """The service's process, in a session of its own."""
-    with service.log.open("wb") as output:
-        return subprocess.Popen(
-            service.command(port),
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-            **account.drop,
-        )
-
-
-def stop(process: subprocess.Popen[bytes], first_signal: signal.Signals) -> None:
-    """Ask it to go; after a while insist with SIGQUIT, which is safe for Postgres too."""
-    process.send_signal(first_signal)
-    try:
-        process.wait(STOP_DEADLINE_S)
-    except subprocess.TimeoutExpired:
-        process.send_signal(signal.SIGQUIT)
-        process.wait()
-
-
-def wait_for(process: subprocess.Popen[bytes], port: int, service: Service) -> None:
-    """Poll until the service answers."""
-    deadline = time.monotonic() + START_DEADLINE_S
-    while True:
-        try:
-            return service.answers(port, process.pid)
-        except (psycopg.Error, redis.RedisError, OSError) as error:
-            if process.poll() is not None or time.monotonic() > deadline:
-                raise not_started(service, error) from error
-        time.sleep(0.02)
-
-
-def not_started(service: Service, error: Exception) -> Exception:
-    """What to raise for a service that does not answer, with the end of its log."""
-    text = service.log.read_text(errors="replace")
-    if "Address already in use" in text:
-        return PortTaken()
-    last = "\n".join(text.splitlines()[-20:])
-    return InfrastructureError(
-        f"{service.log.stem} does not start ({error}); free memory and disk in the temporary "
-        f"folder, or use --services url; its log ends:\n{last}"
-    )

@@ -17,6 +17,7 @@ import redis
 from evaluation.errors import InfrastructureError
 from evaluation.runtime import embedded
 from evaluation.runtime.janitor import ROOT, Janitor
+from evaluation.runtime.program import free_port
 from evaluation.runtime.services import Services, open_services
 
 CHILD = """
@@ -115,7 +116,7 @@ def test_a_taken_port_is_tried_once_and_another_taken(place: Path) -> None:
     account.own(place)
     with socket.create_server(("127.0.0.1", 0)) as occupant, Janitor() as janitor:
         taken = occupant.getsockname()[1]
-        ports = [taken, embedded.free_port()]
+        ports = [taken, free_port()]
         with embedded.embedded_valkey(place, account, janitor, ports) as url:
             assert url.endswith(f":{ports[1]}")
 
