@@ -11,6 +11,7 @@ import struct
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from secrets import token_bytes
@@ -23,6 +24,7 @@ from .compression import compress
 from .config import (
     CACHE_TTL_S,
     GZIP_MINIMUM_BYTES,
+    LOADS_AT_A_TIME,
     PROCESS_CACHE_BYTES,
     REDIS_RETRY_S,
     REDIS_TIMEOUT_S,
@@ -83,6 +85,15 @@ Loader = Callable[[int | None], Awaitable[Listing]]
 """Loads a page from Postgres, counting only when the total it is given is None."""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Wanted:
+    """A listing that is asked for: where it and its total are kept, and how it is loaded."""
+
+    page_key: str
+    total_key: str
+    load: Loader
+
+
 def digest(value: bytes) -> bytes:
     """Tells our own bytes from anything else under our keys."""
     return blake2b(value, digest_size=16).digest()
@@ -92,7 +103,7 @@ async def pack(listing: Listing, stamp: bytes) -> Page:
     """The page as it will be sent for the next 60 seconds."""
     is_compressed = len(listing.body) >= GZIP_MINIMUM_BYTES
     body = await asyncio.to_thread(compress, listing.body) if is_compressed else listing.body
-    return Page(etag_of(listing.body), body, is_compressed, stamp, time.time() + CACHE_TTL_S)
+    return Page(etag_of(body), body, is_compressed, stamp, time.time() + CACHE_TTL_S)
 
 
 async def load_alone(load: Loader) -> Page:
@@ -183,66 +194,60 @@ class ListingCache:
         self.stamps = NextCall(self.read_stamp)
         self.pages = ProcessPages(PROCESS_CACHE_BYTES)
         self.loads: dict[str, NextCall[Page]] = {}
+        self.loading = asyncio.Semaphore(LOADS_AT_A_TIME)
         self.storing: set[asyncio.Task[None]] = set()
 
-    async def warm_page(self, page_key: str) -> Page | None:
-        """The page under this key if this process has it and it is still good."""
-        page = self.pages.get(page_key)
-        if page is None:
-            return None
-        try:
-            return page if page.is_good(await self.stamps.ask()) else None
-        except (RedisError, OSError, TimeoutError):
-            return None
-
-    async def page(self, page_key: str, total_key: str, load: Loader) -> Page:
-        """The page under this key, from the cache if it is good, else loaded once for all who ask."""
+    async def page(self, wanted: Wanted) -> Page:
+        """The page that is wanted, from the cache if it is good, else loaded once for all who ask."""
         # R08: a page that is asked for again within 60 seconds costs one round trip to Redis.
-        page = await self.warm_page(page_key)
+        page = self.pages.get(wanted.page_key)
         if page is not None:
-            return page
+            with suppress(RedisError, OSError, TimeoutError):
+                if page.is_good(await self.stamps.ask()):
+                    return page
         # R01: five hundred clients on one cold page are one load, not five hundred.
-        loads = self.loads.setdefault(page_key, NextCall(lambda: self.load_page(page_key, total_key, load)))
+        loads = self.loads.setdefault(wanted.page_key, NextCall(lambda: self.load_page(wanted)))
         try:
             return await loads.ask()
         finally:
             if loads.running is None:
-                self.loads.pop(page_key, None)
+                self.loads.pop(wanted.page_key, None)
 
-    async def load_page(self, page_key: str, total_key: str, load: Loader) -> Page:
+    async def load_page(self, wanted: Wanted) -> Page:
         """Take a page from Redis, or load it and leave it there for the others."""
         try:
             stamp = await self.stamps.ask()
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)
-            return await load_alone(load)
-        page = self.pages.get(page_key)
+            return await load_alone(wanted.load)
+        page = self.pages.get(wanted.page_key)
         if page is not None and page.is_good(stamp):
             return page
-        page, total = await self.look_up(page_key, total_key)
+        page, total = await self.look_up(wanted)
         if page is None or not page.is_good(stamp):
-            listing = await load(total)
+            # R01: a few loads at a time, for pages that are ready wait while others are made.
+            async with self.loading:
+                listing = await wanted.load(total)
             page = await pack(listing, stamp)
             # R11: the total is counted once a minute, not once a page.
             new_total = listing.total if total is None else None
-            storing = asyncio.create_task(self.store(page_key, page, total_key, new_total))
+            storing = asyncio.create_task(self.store(wanted, page, new_total))
             self.storing.add(storing)
             storing.add_done_callback(self.storing.discard)
-        self.pages.put(page_key, page)
+        self.pages.put(wanted.page_key, page)
         return page
 
-    async def look_up(self, page_key: str, total_key: str) -> tuple[Page | None, int | None]:
+    async def look_up(self, wanted: Wanted) -> tuple[Page | None, int | None]:
         """Page and total as Redis has them; None for what it does not have."""
+        keys = f"catalog:page:{wanted.page_key}", f"catalog:total:{wanted.total_key}"
         try:
-            packed, total = await in_time(
-                self.redis.mget(f"catalog:page:{page_key}", f"catalog:total:{total_key}")
-            )
+            packed, total = await in_time(self.redis.mget(*keys))
             page = None if packed is None else Page.unpacked(packed)
             return page, None if total is None else int(total)
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)
         except ValueError as error:
-            logger.warning("not ours in Redis under %s: %s", page_key, error)
+            logger.warning("not ours in Redis under %s: %s", keys, error)
         return None, None
 
     async def read_stamp(self) -> bytes:
@@ -259,13 +264,13 @@ class ListingCache:
             raise TimeoutError("Redis keeps no stamp")
         return stamp
 
-    async def store(self, page_key: str, page: Page, total_key: str, total: int | None) -> None:
+    async def store(self, wanted: Wanted, page: Page, total: int | None) -> None:
         """Leave a page, and a total that was just counted, in Redis."""
         try:
             async with self.redis.pipeline(transaction=False) as pipeline:
-                pipeline.set(f"catalog:page:{page_key}", page.packed(), ex=CACHE_TTL_S)
+                pipeline.set(f"catalog:page:{wanted.page_key}", page.packed(), ex=CACHE_TTL_S)
                 if total is not None:
-                    pipeline.set(f"catalog:total:{total_key}", total, ex=CACHE_TTL_S)
+                    pipeline.set(f"catalog:total:{wanted.total_key}", total, ex=CACHE_TTL_S)
                 await in_time(pipeline.execute())
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)

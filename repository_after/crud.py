@@ -6,7 +6,6 @@ from sqlalchemy.orm import joinedload, selectinload
 
 from .models import Category, Inventory, Product, Review
 from .schemas import (
-    AuthorOut,
     CategoryOut,
     InventoryOut,
     ProductCreate,
@@ -35,12 +34,15 @@ async def get_products(
     db: AsyncSession, *, cursor: int, limit: int, category_id: int | None, is_active: bool
 ) -> tuple[list[ProductOut], bool]:
     """One page of products, those behind the cursor, and whether there are more."""
-    # R10: the page begins at a key of the index, so page 5 000 costs what page 1 costs.
-    query = products_with_everything.where(Product.is_active == is_active, Product.id > cursor)
+    # R10: the page begins at a key of the index and is cut before anything is joined to it, so page 5 000
+    # costs what page 1 costs; joined first, it would be merged with the inventory of all pages before it.
+    page = select(Product.id).where(Product.is_active == is_active, Product.id > cursor)
     if category_id is not None:
-        query = query.where(Product.category_id == category_id)
-    query = query.order_by(Product.id).limit(limit + 1)
-    products = list(await db.scalars(query))
+        page = page.where(Product.category_id == category_id)
+    page = page.order_by(Product.id).limit(limit + 1)
+    products = list(
+        await db.scalars(products_with_everything.where(Product.id.in_(page)).order_by(Product.id))
+    )
     return [product_out(product) for product in products[:limit]], len(products) > limit
 
 
@@ -153,12 +155,5 @@ def inventory_out(inventory: Inventory) -> InventoryOut:
 
 def review_out(review: Review) -> ReviewOut:
     """A review with its author."""
-    author = review.author
-    return ReviewOut(
-        id=review.id,
-        rating=review.rating,
-        title=review.title,
-        body=review.body,
-        created_at=review.created_at,
-        author=AuthorOut(id=author.id, name=author.name, location=author.location),
-    )
+    # R01: what was loaded, read past the ORM's instrumentation: 785 times a page, it is a third of the time.
+    return ReviewOut.model_validate({**vars(review), "author": vars(review.author)})

@@ -1,4 +1,4 @@
-"""Warm listings, answered before routing and validation have a look at them."""
+"""Listings whose query was understood before, answered without routing and validating it again."""
 
 from functools import lru_cache
 from gzip import decompress
@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .cache import Page, listings
+from .cache import Page, Wanted, listings
 from .compression import accepts_gzip
 from .config import KNOWN_QUERIES, LONGEST_QUERY_BYTES
 from .http_cache import matches
@@ -15,24 +15,24 @@ from .http_cache import matches
 NO_BODY = b""
 
 
-class PageKeys:
-    """Which page a query string was found to mean, as the client spelled it."""
+class KnownQueries:
+    """Which listing a query string was found to mean, as the client spelled it."""
 
     def __init__(self) -> None:
-        self.page_keys: dict[bytes, str] = {}
+        self.wanted: dict[bytes, Wanted] = {}
         self.route: Any = None
 
-    def note(self, scope: Scope, page_key: str) -> None:
+    def note(self, scope: Scope, wanted: Wanted) -> None:
         """Called by the route once it has understood a query; oddly long spellings are not kept."""
         if len(scope["query_string"]) > LONGEST_QUERY_BYTES:
             return
-        if len(self.page_keys) >= KNOWN_QUERIES:
-            self.page_keys.clear()
-        self.page_keys[scope["query_string"]] = page_key
+        if len(self.wanted) >= KNOWN_QUERIES:
+            self.wanted.clear()
+        self.wanted[scope["query_string"]] = wanted
         self.route = scope["route"]
 
 
-page_keys = PageKeys()
+known_queries = KnownQueries()
 
 
 @lru_cache(maxsize=256)
@@ -41,23 +41,21 @@ def takes_gzip(accept_encoding: bytes) -> bool:
     return accepts_gzip(accept_encoding.decode("latin-1"))
 
 
-class WarmListings:
-    """Sends a page that this process has ready; everything else goes on to the application."""
+class KnownListings:
+    """Sends the listing that a known query means; everything else goes on to the application."""
 
     def __init__(self, app: ASGIApp, path: str) -> None:
         self.app = app
         self.path = path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        page = None
+        wanted = None
         if scope["type"] == "http" and scope["path"] == self.path and scope["method"] == "GET":
-            page_key = page_keys.page_keys.get(scope["query_string"])
-            if page_key is not None:
-                page = await listings.warm_page(page_key)
-        if page is None:
+            wanted = known_queries.wanted.get(scope["query_string"])
+        if wanted is None:
             return await self.app(scope, receive, send)
-        scope["route"] = page_keys.route
-        await send_page(page, scope["headers"], send)
+        scope["route"] = known_queries.route
+        await send_page(await listings.page(wanted), scope["headers"], send)
 
 
 class PageResponse(Response):
