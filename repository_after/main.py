@@ -92,7 +92,8 @@ async def list_products(
     async def load(total: int | None) -> Listing:
         if total is None:
             # R11: where it must be counted, Postgres counts while the page is loaded.
-            total, (items, more) = await asyncio.gather(count(), load_items())
+            counted, (items, more) = await asyncio.gather(count(), load_items())
+            total = counted
         else:
             items, more = await load_items()
         query: dict[str, str] = {"limit": str(limit), "is_active": str(is_active).lower()}
