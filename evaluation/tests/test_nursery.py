@@ -142,14 +142,16 @@ def test_uvloop_and_httptools_serve(stage: Stage, tmp_path: Path) -> None:
 def test_scratch_files_do_not_outlive_their_server(stage: Stage, tmp_path: Path) -> None:
     scratch = f"/tmp/hofaz9-left-{os.getpid()}"
     candidate = variant(
-        tmp_path, f"import os\nprint('SEES', os.path.exists('{scratch}'))\nopen('{scratch}', 'w').close()"
+        tmp_path,
+        f"import contextlib, os\nprint('SEES', os.path.exists('{scratch}'), flush=True)\n"
+        f"with contextlib.suppress(OSError):\n    open('{scratch}', 'w').close()\n",
     )
     seen = []
     for _ in range(2):
         with stage.serving(candidate) as server:
             seen.append("SEES True" in server.log_text())
         if sandbox.kind() != "bubblewrap":
-            Path(scratch).unlink()
+            Path(scratch).unlink(missing_ok=True)
 
     assert seen == [False, False]
 
