@@ -35,6 +35,10 @@ class Child:
         with suppress(TimeoutError):
             self.pid = int(life.recv(64) or 0)
 
+    def fileno(self) -> int:
+        """Readable once it has ended."""
+        return self._life.fileno()
+
     def poll(self) -> int | None:
         """The exit status once it has ended, as subprocess.Popen gives it."""
         with suppress(TimeoutError):

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import select
 import socket
 import time
 import urllib.error
@@ -43,13 +44,19 @@ class Server:
         try:
             self._control.write(json.dumps({"ask": question, **details}) + "\n")
             self._control.flush()
-            answer: dict[str, Any] = json.loads(self._control.readline())
+            answer: dict[str, Any] = json.loads(self._hear())
         except (OSError, ValueError) as error:
             with contextlib.suppress(TimeoutError):
                 self.process.wait(GONE_WITHIN_S)
                 raise CandidateError(f"the candidate has ended:\n{self.log_text()[-2000:]}") from error
             raise ProbeSilencedError("the probe in the serving process does not answer") from error
         return answer
+
+    def _hear(self) -> str:
+        """One line from the serving process; none when it ends first, whoever still holds its end."""
+        sources: list[Any] = [self._control, self.process]
+        ready, _, _ = select.select(sources, [], [], START_DEADLINE_S)
+        return self._control.readline() if self._control in ready else ""
 
     def log_text(self) -> str:
         """Everything the candidate has printed and logged so far."""
@@ -73,7 +80,7 @@ class Server:
         """Wait for the import, then for /health; CandidateError says which failed and why."""
         line = ""
         with contextlib.suppress(OSError):
-            line = self._control.readline()
+            line = self._hear()
         said = json.loads(line) if line else {"failed": self.log_text()[-4000:]}
         if "failed" in said:
             raise CandidateError(f"the candidate cannot be imported or set up:\n{said['failed']}")
