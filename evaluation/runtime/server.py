@@ -37,6 +37,7 @@ class Server:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
+        self._wire = control
         self._control = control.makefile("rw")
 
     def ask(self, question: str, **details: Any) -> dict[str, Any]:
@@ -54,9 +55,9 @@ class Server:
 
     def _hear(self) -> str:
         """One line from the serving process; none when it ends first, whoever still holds its end."""
-        sources: list[Any] = [self._control, self.process]
+        sources: list[Any] = [self._wire, self.process]
         ready, _, _ = select.select(sources, [], [], START_DEADLINE_S)
-        return self._control.readline() if self._control in ready else ""
+        return self._control.readline() if self._wire in ready else ""
 
     def log_text(self) -> str:
         """Everything the candidate has printed and logged so far."""
