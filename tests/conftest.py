@@ -84,6 +84,8 @@ def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> I
     """Serve the candidate upon a stage, its connections warmed."""
     with ExitStack() as stack:
         server = stack.enter_context(stage.serving(candidate, redis_url))
+        # Nobody looks at how it goes.
+        stack.callback(server.process.kill)
         http = stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
         counters = stage.counters()
         stack.callback(counters.close)

@@ -1,6 +1,6 @@
 """The serving process: imports one candidate, creates what it declares, and serves it with uvicorn.
 
-Started by `server.py` as `python -m evaluation.runtime.serve DIR --listen FD --control FD`.
+Forked by `nursery.py`, which says what to serve, on which sockets.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,38 +20,35 @@ import uvicorn
 from sqlalchemy import create_engine
 
 from evaluation.runtime.null import null_app
-from evaluation.runtime.sandbox import confine
 
 if TYPE_CHECKING:
+    from evaluation.runtime.nursery import Order
     from evaluation.runtime.probe import Probe
 
 PACKAGE = "candidate"
 
 
-def main() -> None:
+def main(order: "Order", confine: Callable[[], None]) -> None:
     """Serve until told to stop; say over the control socket how far it got."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("directory", type=Path)
-    parser.add_argument("--listen", type=int, required=True)
-    parser.add_argument("--control", type=int, required=True)
     parser.add_argument("--unwatched", action="store_true")
     parser.add_argument("--null", type=int, metavar="BYTES", help="serve so many ready bytes, no candidate")
-    options = parser.parse_args()
-    control = socket.socket(fileno=options.control)
+    options = parser.parse_args(order.options)
+    control = socket.socket(fileno=order.control)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
     for chatty in ("httpx", "asyncio", "uvicorn.access"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         confine()
         probe = None if options.unwatched or options.null is not None else watch()
-        app = load(options.directory, probe) if options.null is None else null_app(options.null)
+        app = load(Path(order.directory), probe) if options.null is None else null_app(options.null)
     except BaseException:
         say(control, {"failed": traceback.format_exc()})
         raise SystemExit(1) from None
     say(control, {"loaded": True})
     if probe is not None:
         probe.listen(control)
-    serve(app, socket.socket(fileno=options.listen))
+    serve(app, socket.socket(fileno=order.listener))
 
 
 def watch() -> "Probe":
@@ -103,7 +101,3 @@ def serve(app: Any, listener: socket.socket) -> None:
 def say(control: socket.socket, message: dict[str, Any]) -> None:
     """One line to the harness."""
     control.sendall(json.dumps(message).encode() + b"\n")
-
-
-if __name__ == "__main__":
-    main()

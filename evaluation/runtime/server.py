@@ -3,11 +3,8 @@
 import contextlib
 import json
 import os
-import secrets
-import signal
+import select
 import socket
-import subprocess
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -17,14 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.errors import CandidateError, ProbeSilencedError
-from evaluation.runtime.janitor import Janitor
-from evaluation.runtime.sandbox import wrapped
+from evaluation.runtime.nurseries import Child, Nurseries
 
-ROOT = Path(__file__).parents[2]
 START_DEADLINE_S = 60.0
-MARK = "HOFAZ9_SERVER"
+GONE_WITHIN_S = 1.0
 FREE_PORT = ("127.0.0.1", 0)
-STOP_DEADLINE_S = 8.0
 
 
 class Server:
@@ -33,18 +27,17 @@ class Server:
     def __init__(
         self,
         directory: Path,
-        process: subprocess.Popen[bytes],
+        process: Child,
         port: int,
         control: socket.socket,
         log: Path,
-        mark: str,
     ) -> None:
-        self.mark = mark
         self.directory = directory
         self.process = process
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
+        self._wire = control
         self._control = control.makefile("rw")
 
     def ask(self, question: str, **details: Any) -> dict[str, Any]:
@@ -52,12 +45,19 @@ class Server:
         try:
             self._control.write(json.dumps({"ask": question, **details}) + "\n")
             self._control.flush()
-            answer: dict[str, Any] = json.loads(self._control.readline())
+            answer: dict[str, Any] = json.loads(self._hear())
         except (OSError, ValueError) as error:
-            if self.process.poll() is not None:
+            with contextlib.suppress(TimeoutError):
+                self.process.wait(GONE_WITHIN_S)
                 raise CandidateError(f"the candidate has ended:\n{self.log_text()[-2000:]}") from error
             raise ProbeSilencedError("the probe in the serving process does not answer") from error
         return answer
+
+    def _hear(self) -> str:
+        """One line from the serving process; none when it ends first, whoever still holds its end."""
+        sources: list[Any] = [self._wire, self.process]
+        ready, _, _ = select.select(sources, [], [], START_DEADLINE_S)
+        return self._control.readline() if self._wire in ready else ""
 
     def log_text(self) -> str:
         """Everything the candidate has printed and logged so far."""
@@ -65,28 +65,23 @@ class Server:
 
     def threads(self) -> int:
         """How many threads the serving process has."""
-        return len(os.listdir(f"/proc/{self.pid()}/task"))
-
-    def pid(self) -> int:
-        """The serving process itself, inside whatever it is wrapped in."""
-        pid = self.process.pid
-        while children := Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
-            pid = int(children[0])
-        return pid
+        return len(os.listdir(f"/proc/{self.process.pid}/task"))
 
     def cpu_seconds(self) -> float:
         """CPU time of the serving process so far."""
-        fields = Path(f"/proc/{self.pid()}/stat").read_text().rpartition(")")[2].split()
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak_mb(self) -> float:
         """The most memory the serving process has had, in MB."""
-        status = Path(f"/proc/{self.pid()}/status").read_text()
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 
     def wait_until_ready(self) -> None:
         """Wait for the import, then for /health; CandidateError says which failed and why."""
-        line = self._control.readline()
+        line = ""
+        with contextlib.suppress(OSError):
+            line = self._hear()
         said = json.loads(line) if line else {"failed": self.log_text()[-4000:]}
         if "failed" in said:
             raise CandidateError(f"the candidate cannot be imported or set up:\n{said['failed']}")
@@ -107,28 +102,10 @@ class Server:
             return False
 
     def stop(self) -> None:
-        """Ask it to go, then see to it that its whole process group has gone."""
-        for number, patience_s in ((signal.SIGTERM, STOP_DEADLINE_S), (signal.SIGKILL, 5.0)):
-            try:
-                os.killpg(self.process.pid, number)
-                self.process.wait(patience_s)
-            except (ProcessLookupError, subprocess.TimeoutExpired):
-                continue
+        """Ask it to go, and see to it that nothing of it is left."""
         with contextlib.suppress(OSError):
             self._control.close()
-        for pid in processes_with(f"{MARK}={self.mark}"):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-
-
-def processes_with(variable: str) -> list[int]:
-    """Processes with `NAME=value` in their environment: children that left the process group keep it."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with contextlib.suppress(OSError):
-            if variable.encode() in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
-    return found
+        self.process.stop()
 
 
 @contextmanager
@@ -137,48 +114,26 @@ def serving(
     database_url: str,
     redis_url: str,
     log: Path,
-    janitor: Janitor,
+    nurseries: Nurseries,
     *,
     options: tuple[str, ...] = (),
     address: tuple[str, int] = FREE_PORT,
 ) -> Iterator[Server]:
     """Serve a candidate at an address while the block lasts; `options` are serve.py's."""
-    listener = socket.create_server(address, backlog=2048)
+    directory = directory.resolve()
+    urls = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
+    nursery = nurseries.of(directory)
     ours, theirs = socket.socketpair()
     ours.settimeout(START_DEADLINE_S)
-    environment = {
-        name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR", "PYTHONPATH") if name in os.environ
-    }
-    environment |= {
-        MARK: (mark := secrets.token_hex(16)),
-        "DATABASE_URL": database_url,
-        "REDIS_URL": redis_url,
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONUNBUFFERED": "1",
-    }
-    directory = directory.resolve()
-    command = [sys.executable, "-m", "evaluation.runtime.serve", str(directory)]
-    command += ["--listen", str(listener.fileno()), "--control", str(theirs.fileno())]
-    command += options
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            wrapped(command, directory),
-            cwd=ROOT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-            pass_fds=(listener.fileno(), theirs.fileno()),
-            start_new_session=True,
-        )
-    janitor.process(process.pid)
-    port = listener.getsockname()[1]
-    listener.close()
-    theirs.close()
-    server = Server(directory, process, port, ours, log, mark)
-    try:
-        server.wait_until_ready()
-        yield server
-    finally:
-        server.stop()
-        ours.close()
+    with ours:
+        with theirs, socket.create_server(address, backlog=2048) as listener:
+            port = listener.getsockname()[1]
+            child = nursery.bear(urls, options, listener.fileno(), theirs.fileno(), log)
+        server = Server(directory, child, port, ours, log)
+        try:
+            server.wait_until_ready()
+            yield server
+        finally:
+            server.stop()
+            if child.forsaken:
+                nurseries.close(nursery)

@@ -16,6 +16,7 @@ from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.runtime import dataset
 from evaluation.runtime.counters import Counters
 from evaluation.runtime.janitor import Janitor
+from evaluation.runtime.nurseries import Nurseries
 from evaluation.runtime.server import FREE_PORT, Server, serving
 from evaluation.runtime.services import Services, open_services
 
@@ -46,7 +47,7 @@ class Stage:
     counters_url: str
     redis_url: str
     folder: Path
-    janitor: Janitor
+    nurseries: Nurseries
 
     @contextmanager
     def serving(
@@ -62,7 +63,7 @@ class Stage:
         open(handle, "wb").close()
         log, redis_url = Path(name), redis_url or self.redis_url
         with serving(
-            directory, self.url, redis_url, log, self.janitor, options=options, address=address
+            directory, self.url, redis_url, log, self.nurseries, options=options, address=address
         ) as server:
             yield server
 
@@ -74,9 +75,10 @@ class Stage:
 class Workbench:
     """Running services and the way to get stages from them."""
 
-    def __init__(self, services: Services, janitor: Janitor, folder: Path) -> None:
+    def __init__(self, services: Services, janitor: Janitor, nurseries: Nurseries, folder: Path) -> None:
         self.services = services
         self.janitor = janitor
+        self.nurseries = nurseries
         self.folder = folder
 
     @contextmanager
@@ -105,7 +107,7 @@ class Workbench:
                 admin_url,
                 redis_url,
                 self.folder,
-                self.janitor,
+                self.nurseries,
             )
 
     def free_redis_database(self) -> int:
@@ -154,5 +156,5 @@ def open_workbench(mode: str = "embedded") -> Iterator[Workbench]:
     """Services, janitor and a private folder, all gone when the block is left."""
     with Janitor() as janitor, tempfile.TemporaryDirectory(prefix="hofaz9-run-") as folder:
         janitor.folder(Path(folder))
-        with open_services(mode, janitor=janitor) as services:
-            yield Workbench(services, janitor, Path(folder))
+        with open_services(mode, janitor=janitor) as services, Nurseries(janitor) as nurseries:
+            yield Workbench(services, janitor, nurseries, Path(folder))

@@ -9,6 +9,7 @@ import pytest
 
 from evaluation.measure.load import run_client
 from evaluation.runtime.janitor import Janitor
+from evaluation.runtime.nurseries import Nurseries
 from evaluation.runtime.server import Server, serving
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,8 @@ def null(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     options = ("--null", "5000")
     with (
         Janitor() as janitor,
-        serving(ROOT / "repository_after", "", "", log, janitor, options=options) as null,
+        Nurseries(janitor) as nurseries,
+        serving(ROOT / "repository_after", "", "", log, nurseries, options=options) as null,
     ):
         yield null
 

@@ -12,6 +12,7 @@ from evaluation.errors import CandidateError
 from evaluation.measure.work import fetch
 from evaluation.runtime import sandbox
 from evaluation.runtime.dataset import SIZES
+from evaluation.runtime.nurseries import MARK, processes_with
 from evaluation.runtime.workbench import Stage, open_workbench
 from tests.observing import until
 
@@ -41,14 +42,10 @@ def stage() -> Iterator[Stage]:
         yield stage
 
 
-def processes_of(candidate: Path) -> list[str]:
-    """Serving processes of a candidate and their children, which share its command line."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if str(candidate).encode() in path.read_bytes():
-                found.append(path.parent.name)
-    return found
+def processes_of(stage: Stage, candidate: Path) -> list[int]:
+    """Serving processes of a candidate and what they started, by the mark that they were born with."""
+    nursery = stage.nurseries.of(candidate.resolve())
+    return [pid for pid in processes_with(f"{MARK}={nursery.mark}") if pid != nursery.process.pid]
 
 
 @pytest.mark.parametrize("trick", list(HOSTILE))
@@ -68,7 +65,7 @@ def test_a_hostile_candidate_is_stopped_and_the_next_is_unharmed(
     took_s = time.monotonic() - started
 
     assert took_s < 45
-    assert until(lambda: not processes_of(hostile))
+    assert until(lambda: not processes_of(stage, hostile))
     assert not Path("/tmp/hofaz9-filler").exists() or sandbox.kind() != "bubblewrap"
     Path("/tmp/hofaz9-filler").unlink(missing_ok=True)
     with stage.serving(ROOT / "repository_after") as server:
