@@ -58,6 +58,7 @@ compose: ## The evaluation in containers (CANDIDATE=DIR), which are taken away a
 summary: ## Print the Markdown summary of the newest report, if there is one
 	@ls -t evaluation/reports/*/*.md 2>/dev/null | head -1 | xargs -r cat
 
-patch: ## Write patches/HOFAZ9.patch: from the baseline to the reference
+patch: ## Write patches/HOFAZ9.patch: from the baseline to the reference; and the list form with it
 	@git diff --no-index --no-prefix repository_before repository_after \
 		| sed -E 's#(a/)?repository_before/#a/#g; s#(b/)?repository_after/#b/#g' > patches/HOFAZ9.patch; true
+	@$(PYTHON) -m evaluation.instance

@@ -138,14 +138,22 @@ def grade_main(arguments: list[str]) -> int:
     )
     options.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folder, patch or predictions")
     options.add_argument("--fresh", action="store_true", help="measure everything again")
+    options.add_argument(
+        "--reuse",
+        type=Path,
+        metavar="REPORT",
+        help="take baseline and reference from an evaluation's report, made under the same conditions",
+    )
     options.add_argument("--junit", type=Path, metavar="FILE", help="write the tests as JUnit XML")
     options.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for a pull request")
     add_common(options, "quick")
     chosen = options.parse_args(arguments)
     submissions = read_submissions(chosen.paths)
+    reuse = read_report(chosen.reuse) if chosen.reuse else None
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     folder: Path = chosen.out or ROOT / "evaluation" / "reports" / stamp
-    reports = [document.as_report(found) for found in grade(submissions, plan_of(chosen), progress())]
+    found = grade(submissions, plan_of(chosen), progress(), reuse)
+    reports = [document.as_report(one) for one in found]
     instance = json.loads(INSTANCE.read_text())
     print(terminal.gradings(reports))
     for submission, report in zip(submissions, reports, strict=True):
@@ -171,11 +179,7 @@ def regrade_main(arguments: list[str]) -> int:
     )
     options.add_argument("report", type=Path, metavar="REPORT", help="a report.json")
     chosen = options.parse_args(arguments)
-    try:
-        report = json.loads(chosen.report.read_text())
-        document.validate(report)
-    except (OSError, ValueError, jsonschema.ValidationError) as error:
-        raise UsageError(f"{chosen.report} is no report: {str(error).splitlines()[0]}") from error
+    report = read_report(chosen.report)
     after = document.measured_side(report, "after")
     verdicts = judge(after)
     outcome = outcome_of(after, verdicts)
@@ -189,6 +193,16 @@ def regrade_main(arguments: list[str]) -> int:
         print("the verdicts differ from the stored ones: the report was made by other rules", file=sys.stderr)
         return NO_VERDICT
     return status_of(report)
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """A report that is one; UsageError says why another file is not."""
+    try:
+        report: dict[str, Any] = json.loads(path.read_text())
+        document.validate(report)
+    except (OSError, ValueError, jsonschema.ValidationError) as error:
+        raise UsageError(f"{path} is no report: {str(error).splitlines()[0]}") from error
+    return report
 
 
 def plan_of(chosen: argparse.Namespace) -> Plan:

@@ -1,19 +1,37 @@
-"""Writes the test lists that a report saw into `instances/`: `python -m evaluation.instance REPORT`."""
+"""Writes both forms of the instance: `python -m evaluation.instance [REPORT]`.
+
+With a report its test lists go into `instances/HOFAZ9.json`; the list form, which loaders of SWE-bench-style
+data sets want, follows from that file, from the patch and from `instances/eval.sh`.
+"""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "instances"
+KEPT = ("instance_id", "repo", "version", "problem_statement", "FAIL_TO_PASS", "PASS_TO_PASS")
+FOR_LOADERS = {
+    "image": "hofaz9-testbed:1",
+    "log_parser": "parse_log_pytest_v2",
+    "eval_type": "pass_and_fail",
+    "base_commit": "HEAD",
+    "environment_setup_commit": "HEAD",
+    "created_at": "2026-11-24T00:00:00Z",
+    "hints_text": "",
+    "test_patch": "",
+}
+"""What such loaders ask for besides. The image holds a clone in /testbed, its commit checked out."""
 
 
 def main() -> None:
-    """Refresh both forms of the instance from one report."""
-    report = json.loads(Path(sys.argv[1]).read_text())
+    """Refresh the list form, and the instance itself when there is a report."""
     path = FOLDER / "HOFAZ9.json"
-    instance = refreshed(json.loads(path.read_text()), report)
-    path.write_text(dumped(instance))
+    instance = json.loads(path.read_text())
+    if sys.argv[1:]:
+        instance = refreshed(instance, json.loads(Path(sys.argv[1]).read_text()))
+        path.write_text(dumped(instance))
     (FOLDER / "HOFAZ9.list.json").write_text(dumped([list_form(instance)]))
 
 
@@ -28,10 +46,20 @@ def refreshed(instance: dict[str, Any], report: dict[str, Any]) -> dict[str, Any
 
 
 def list_form(instance: dict[str, Any]) -> dict[str, Any]:
-    """One flat row, as loaders of SWE-bench-style datasets want it."""
+    """One flat row; its patch is one against the whole repository, as it is applied there."""
     patch = (FOLDER.parent / "patches" / "HOFAZ9.patch").read_text()
-    kept = ("instance_id", "repo", "version", "problem_statement", "FAIL_TO_PASS", "PASS_TO_PASS")
-    return {**{name: instance[name] for name in kept}, "hints_text": "", "patch": patch, "test_patch": ""}
+    return {
+        **{name: instance[name] for name in KEPT},
+        **FOR_LOADERS,
+        "eval_script": (FOLDER / "eval.sh").read_text(),
+        "patch": against_the_repository(patch),
+    }
+
+
+def against_the_repository(patch: str) -> str:
+    """The same patch with the baseline's folder in its paths."""
+    header = re.compile(r"^(diff --git|---|\+\+\+) .*$", re.MULTILINE)
+    return header.sub(lambda line: re.sub(r" ([ab])/", r" \1/repository_before/", line[0]), patch)
 
 
 def dumped(value: object) -> str:

@@ -9,6 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from evaluation import store
 from evaluation.errors import (
@@ -22,7 +23,7 @@ from evaluation.errors import (
 )
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge, split
-from evaluation.measure.integrity import look_for_tampering, unearned
+from evaluation.measure.integrity import files_changed, look_for_tampering, roles_taken, rows_lost, unearned
 from evaluation.measure.load import measure_load
 from evaluation.measure.suite import run_suite
 from evaluation.measure.work import measure_work
@@ -36,7 +37,10 @@ from evaluation.records import (
     SuiteRun,
     WorkSample,
 )
+from evaluation.reuse import sides_of
 from evaluation.runtime import dataset
+from evaluation.runtime.fingerprint import fingerprint
+from evaluation.runtime.patches import copied
 from evaluation.runtime.sandbox import kind as sandbox_kind
 from evaluation.runtime.workbench import Workbench, checked_directory, open_workbench
 from evaluation.submissions import Submission
@@ -62,6 +66,16 @@ class Plan:
     with_load: bool = True
     fresh: bool = False
 
+    def conditions(self) -> dict[str, str]:
+        """What two measurements must have in common to be compared, as the report notes it."""
+        return {
+            "harness": store.harness_digest(),
+            "machine": store.machine_digest(self.services),
+            "services": self.services,
+            "size": self.size,
+            "isolation": sandbox_kind(),
+        }
+
     @property
     def products(self) -> int:
         """Products in the measured dataset."""
@@ -77,24 +91,28 @@ def evaluate(candidate: Path, plan: Plan, say: Say) -> Evaluation:
     return judged(before, after, plan, started_at)
 
 
-def grade(submissions: list[Submission], plan: Plan, say: Say) -> list[Evaluation]:
-    """Measure everything handed in, one after another, and judge each beside the baseline."""
+def grade(
+    submissions: list[Submission], plan: Plan, say: Say, reuse: dict[str, Any] | None = None
+) -> list[Evaluation]:
+    """Measure everything handed in, one after another, and judge each beside the baseline.
+
+    Baseline and reference come from the report `reuse` where there is one; UsageError when it does not fit.
+    """
+    contents = {"before": store.content_digest(BASELINE), "after": store.content_digest(REFERENCE)}
+    sides = sides_of(reuse, plan.conditions(), contents, plan.with_load) if reuse else None
     with prepared_workbench(plan, say) as bench:
-        harness = store.harness_key(plan.services, plan.size, plan.with_load)
-        before, reference = known(bench, [BASELINE, REFERENCE], harness, plan, say)
-        say(f"reference: {outcome_of(reference, judge(reference)).name}")
-        return [grade_one(bench, one, before, harness, plan, say) for one in submissions]
+        before, reference = sides or known(bench, [BASELINE, REFERENCE], plan, say)
+        say(f"reference: {outcome_of(reference, judge(reference)).name}{' (reused)' if sides else ''}")
+        return [grade_one(bench, one, before, plan, say) for one in submissions]
 
 
-def grade_one(
-    bench: Workbench, submission: Submission, before: Measured, harness: str, plan: Plan, say: Say
-) -> Evaluation:
+def grade_one(bench: Workbench, submission: Submission, before: Measured, plan: Plan, say: Say) -> Evaluation:
     """One submission; trouble of ours is retried once and never counted against it."""
     started_at = datetime.now(UTC)
     folder = bench.folder / "candidates" / secrets.token_hex(4) / submission.name
     for last_try in (False, True):
         try:
-            [measured] = known(bench, [submission.laid_out(folder)], harness, plan, say)
+            [measured] = known(bench, [submission.laid_out(folder)], plan, say)
             return judged(before, measured, plan, started_at)
         except CandidateError as error:
             say(f"{submission.name}: {error}")
@@ -110,9 +128,10 @@ def grade_one(
     raise AssertionError("the last try returns")
 
 
-def known(bench: Workbench, candidates: list[Path], harness: str, plan: Plan, say: Say) -> list[Measured]:
+def known(bench: Workbench, candidates: list[Path], plan: Plan, say: Say) -> list[Measured]:
     """Measurements from the store where the same content was measured before, fresh ones for the rest."""
-    keys = {path: store.candidate_key(harness, path) for path in candidates}
+    conditions = plan.conditions()
+    keys = {path: store.key(conditions, plan.with_load, store.content_digest(path)) for path in candidates}
     found = {path: None if plan.fresh else store.recall(key) for path, key in keys.items()}
     missing = [path for path, measured in found.items() if measured is None]
     for path in candidates:
@@ -136,12 +155,20 @@ def prepared_workbench(plan: Plan, say: Say) -> Iterator[Workbench]:
 
 
 def measure(bench: Workbench, candidates: list[Path], plan: Plan, say: Say) -> list[Measured]:
-    """Work and load one candidate at a time, alone on the machine; suites and honesty side by side."""
-    requests = [measure_requests(bench, path, plan, say) for path in candidates]
-    with ThreadPoolExecutor(max(1, len(candidates))) as executor:
-        tests = list(executor.map(lambda path: measure_tests(bench, path, say), candidates))
+    """Private copies, work and load one at a time, alone on the machine; suites and honesty side by side."""
+    copies = [copied(path, bench.folder / "served" / secrets.token_hex(4) / path.name) for path in candidates]
+    requests = [measure_requests(bench, path, plan, say) for path in copies]
+    with ThreadPoolExecutor(max(1, len(copies))) as executor:
+        tests = list(executor.map(lambda path: measure_tests(bench, path, say), copies))
     return [
-        Measured(path.name, seen.suite, asked.work, asked.load, asked.signals + seen.signals)
+        Measured(
+            path.name,
+            seen.suite,
+            asked.work,
+            asked.load,
+            asked.signals + seen.signals,
+            content=store.content_digest(path),
+        )
         for path, seen, asked in zip(candidates, tests, requests, strict=True)
     ]
 
@@ -165,6 +192,7 @@ class Tests:
 
 def measure_requests(bench: Workbench, candidate: Path, plan: Plan, say: Say) -> Requests:
     """Work on a fresh server, then load on another."""
+    files = fingerprint(candidate)
     with bench.stage(plan.products) as stage:
         say(f"{candidate.name}: counting the work of single requests")
         with stage.serving(candidate) as server, closing(stage.counters()) as counters:
@@ -173,23 +201,20 @@ def measure_requests(bench: Workbench, candidate: Path, plan: Plan, say: Say) ->
         if plan.with_load:
             say(f"{candidate.name}: 500 clients at once")
             load = measure_load(stage, candidate)
-        try:
-            dataset.verify(stage.admin_url, plan.products)
-        except InfrastructureError as error:
-            return Requests(work, load, (*unearned(work), Signal("dataset_changed", str(error))))
-    return Requests(work, load, unearned(work))
+        signals = [*unearned(work), *roles_taken(stage), *rows_lost(stage, plan.products)]
+    return Requests(work, load, (*signals, *files_changed(files, candidate)))
 
 
 def measure_tests(bench: Workbench, candidate: Path, say: Say) -> Tests:
     """The suite and the search for tricks; both judge counters, so company does not disturb them."""
     say(f"{candidate.name}: running the suite")
-    services = bench.services
+    services, files = bench.services, fingerprint(candidate)
     with ThreadPoolExecutor(1) as executor:
         honesty = executor.submit(look_for_tampering, bench, candidate)
         suite = run_suite(candidate, services.postgres_url, services.redis_url, bench.folder)
     passed = sum(test.outcome == "passed" for test in suite.tests)
     say(f"{candidate.name}: {passed} of {len(suite.tests)} tests passed")
-    return Tests(suite, honesty.result())
+    return Tests(suite, (*honesty.result(), *files_changed(files, candidate)))
 
 
 def judged(
@@ -206,9 +231,7 @@ def judged(
             "python": platform.python_version(),
             "platform": platform.platform(),
             "cpus": str(os.cpu_count()),
-            "services": plan.services,
-            "size": plan.size,
-            "isolation": sandbox_kind(),
+            **plan.conditions(),
         },
         before,
         after,

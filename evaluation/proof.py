@@ -1,7 +1,8 @@
-"""Proof of the grader: `python -m evaluation.proof mutants|alternatives|cheats [NAME...]`.
+"""Proof of the grader: `python -m evaluation.proof mutants|alternatives|cheats|determinism [NAME...]`.
 
 Every mutant (a slip in the reference) must be noticed by a test of the requirement it breaks, every
-alternative (another correct solution) accepted, every cheat found out in the way its patch says.
+alternative (another correct solution) accepted, every cheat found out in the way its patch says, and
+the reference, two mutants and two alternatives must be judged the same however often they are graded.
 """
 
 import argparse
@@ -13,15 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from evaluation.determinism import NAMES, kinds, run_determinism
 from evaluation.errors import CandidateError
-from evaluation.judge.outcomes import outcome_of
-from evaluation.judge.verdicts import judge
 from evaluation.measure.suite import run_share
-from evaluation.pipeline import ENDINGS, REFERENCE, ROOT, Plan, measure, prepared_workbench
-from evaluation.runtime.patches import apply_patch
+from evaluation.patched import PATCHES, graded, header, patched
+from evaluation.pipeline import ROOT, Plan, prepared_workbench
 from evaluation.runtime.workbench import Workbench
 
-PATCHES = ROOT / "patches"
 MATRIX = ROOT / "instances" / "mutants.json"
 WORKERS = 2
 PLAN = Plan(size="small", with_load=False)
@@ -39,29 +38,40 @@ class Finding:
 
 
 def main() -> int:
-    """Run one kind of patches, print what became of each, and fail when one is not as it should be."""
+    """Run what is asked for; 1 when something is not as it should be."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("kind", choices=("mutants", "alternatives", "cheats"))
-    parser.add_argument("names", nargs="*", help="patches to run (default: all)")
+    parser.add_argument("kind", choices=("mutants", "alternatives", "cheats", "determinism"))
+    parser.add_argument("names", nargs="*", help="patches to run (default: all, or 2 + 2 for determinism)")
     parser.add_argument("--sample", type=int, metavar="N", help="run N of them, drawn by --seed")
     parser.add_argument("--seed", default="0", help="seed of --sample (default: 0)")
     parser.add_argument("--whole", action="store_true", help="mutants: run the whole suite on each")
     parser.add_argument("--write", action="store_true", help=f"mutants: write {MATRIX.relative_to(ROOT)}")
+    parser.add_argument("--times", type=int, default=10, help="determinism: gradings of each (default: 10)")
     options = parser.parse_intermixed_args()
+    if options.kind == "determinism":
+        names = options.names or NAMES
+        if len(chosen := kinds(names)) != 1 + len(names) or options.times < 1:
+            parser.error(f"there is no such mutant or alternative in {PATCHES}, or nothing to repeat")
+        return run_determinism(chosen, options.times)
+    return run_patches(parser, options)
+
+
+def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+    """Run one kind of patches, print what became of each, and fail when one is not as it should be."""
     every = sorted((PATCHES / options.kind).glob("*.patch"))
     chosen = [path for path in every if not options.names or path.stem in options.names]
     if options.sample:
         chosen = sorted(Random(options.seed).sample(chosen, min(options.sample, len(chosen))))
     if not chosen:
         parser.error(f"there is no such patch in {PATCHES / options.kind}")
-    kinds: dict[str, Callable[[Workbench, Path], Finding]] = {
+    runs: dict[str, Callable[[Workbench, Path], Finding]] = {
         "mutants": lambda bench, path: run_mutant(bench, path, whole=options.whole),
         "alternatives": lambda bench, path: run_whole(bench, path, "resolved"),
         "cheats": lambda bench, path: run_whole(bench, path, header(path, "Expect")),
     }
-    findings = run_all(chosen, kinds[options.kind])
+    findings = run_all(chosen, runs[options.kind])
     bad = [finding.name for finding in findings if not finding.good]
     if options.kind == "mutants":
         if options.write and len(chosen) == len(every):
@@ -88,19 +98,6 @@ def run_all(patches: list[Path], run: Callable[[Workbench, Path], Finding]) -> l
             return list(executor.map(numbered, range(len(patches))))
 
 
-def patched(bench: Workbench, patch: Path) -> Path:
-    """The reference with the patch applied, in a folder of its own."""
-    folder = bench.folder / "patched" / patch.parent.name / patch.stem
-    apply_patch(REFERENCE, patch.read_text(), folder)
-    return folder
-
-
-def header(patch: Path, name: str) -> str:
-    """A value from the lines above the first hunk, `Name: value`."""
-    lines = patch.read_text().partition("diff --git")[0].splitlines()
-    return next(line.removeprefix(f"{name}: ") for line in lines if line.startswith(f"{name}: "))
-
-
 def run_mutant(bench: Workbench, patch: Path, *, whole: bool) -> Finding:
     """The tests of its requirement, or all, on the reference with one slip in it."""
     requirement = patch.stem[:3]
@@ -121,15 +118,12 @@ def run_mutant(bench: Workbench, patch: Path, *, whole: bool) -> Finding:
 def run_whole(bench: Workbench, patch: Path, wanted: str) -> Finding:
     """A whole grading, and whether it ends as wanted."""
     try:
-        [measured] = measure(bench, [patched(bench, patch)], PLAN, lambda text: None)
-        outcome = outcome_of(measured, judge(measured))
-        name, reason = outcome.name, outcome.reason
+        outcome, _ = graded(bench, patched(bench, patch), PLAN)
     except CandidateError as error:
-        name, reason = ENDINGS.get(type(error), "unresolved"), str(error)
-    reason = " ".join(reason.split())[:160]
-    return Finding(
-        patch.stem, name == wanted, f"{name}{' as it should be' if name == wanted else ''}: {reason}"
-    )
+        return Finding(patch.stem, False, f"cannot be run: {error}")
+    good = outcome.name == wanted
+    reason = " ".join(outcome.reason.split())[:160]
+    return Finding(patch.stem, good, f"{outcome.name}{' as it should be' if good else ''}: {reason}")
 
 
 def matrix(findings: list[Finding]) -> str:

@@ -28,7 +28,7 @@ class SuiteRun:
 
 @dataclass(frozen=True, slots=True)
 class WorkSample:
-    """What one request cost: statements by hook and by server, rows, 8 kB buffers, bytes."""
+    """What one request cost: statements by hook and server (and about the session), rows, buffers, bytes."""
 
     scenario: str
     status: int
@@ -39,6 +39,7 @@ class WorkSample:
     body_bytes: int
     wire_bytes: int
     body_digest: str
+    statements_session: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Everything that was measured of one candidate."""
+    """Everything that was measured of one candidate; `content` is the digest of its files."""
 
     candidate: str
     suite: SuiteRun
@@ -88,6 +89,7 @@ class Measured:
     load: tuple[LoadSample, ...]
     signals: tuple[Signal, ...] = ()
     error: str | None = None
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ def measured_from(saved: dict[str, Any]) -> Measured:
         tuple(load_sample_from(one) for one in saved["load"]),
         tuple(Signal(**one) for one in saved["signals"]),
         saved["error"],
+        saved.get("content", ""),
     )
 
 

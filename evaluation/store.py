@@ -6,6 +6,7 @@ import platform
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from evaluation.records import Measured, measured_from
 from evaluation.runtime.patches import contents
@@ -14,25 +15,37 @@ ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "evaluation" / "reports" / "store"
 
 
-def harness_key(services: str, size: str, with_load: bool) -> str:
-    """Digest of harness, suite, dataset, requirements, machine and the way they are used."""
+def harness_digest() -> str:
+    """Digest of harness, suite, dataset and requirements: how candidates are measured."""
     digest = sha256()
     for folder in (ROOT / "evaluation", ROOT / "tests"):
         for path in sorted(folder.rglob("*")):
             if path.suffix in (".py", ".sql", ".json") and "reports" not in path.parts:
                 digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    digest.update((ROOT / "requirements.txt").read_bytes())
-    machine = (platform.node(), platform.machine(), platform.python_version(), os.cpu_count())
-    digest.update(repr((machine, services, size, with_load)).encode())
+    for name in ("requirements.txt", "pyproject.toml"):
+        digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
 
 
-def candidate_key(harness: str, folder: Path) -> str:
-    """Digest of a candidate under a harness."""
-    digest = sha256(harness.encode())
+def machine_digest(services: str) -> str:
+    """Digest of where it is done: the machine, its Python, and servers that are not our own."""
+    urls = [os.environ.get(name, "") for name in ("DATABASE_URL", "REDIS_URL") if services == "url"]
+    servers = [(parts.hostname, parts.port) for parts in map(urlsplit, urls)]
+    machine = (platform.node(), platform.machine(), platform.python_version(), os.cpu_count(), servers)
+    return sha256(repr(machine).encode()).hexdigest()
+
+
+def content_digest(folder: Path) -> str:
+    """Digest of a candidate's files."""
+    digest = sha256()
     for name, body in contents(folder).items():
         digest.update(name.encode() + b"\0" + body + b"\0")
     return digest.hexdigest()
+
+
+def key(conditions: dict[str, str], with_load: bool, content: str) -> str:
+    """Under which name a measurement is kept: everything it depends on."""
+    return sha256(repr((sorted(conditions.items()), with_load, content)).encode()).hexdigest()
 
 
 def recall(key: str) -> Measured | None:

@@ -1,14 +1,13 @@
 """What people hand in: a folder, a patch against the baseline, or a file of predictions."""
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evaluation.errors import EmptyPatchError, UsageError
 from evaluation.records import INSTANCE_ID
-from evaluation.runtime.patches import apply_patch, contents
+from evaluation.runtime.patches import apply_patch, contents, copied
 from evaluation.runtime.workbench import checked_directory
 
 BASELINE = Path(__file__).parents[1] / "repository_before"
@@ -26,10 +25,7 @@ class Submission:
     def laid_out(self, into: Path) -> Path:
         """A private copy as a candidate's folder; CandidateError says what is wrong with it."""
         if self.patch is None:
-            shutil.copytree(
-                checked_directory(self.source), into, ignore=shutil.ignore_patterns("__pycache__", ".git")
-            )
-            contents(into)
+            contents(copied(checked_directory(self.source), into))
         elif not self.patch.strip():
             raise EmptyPatchError("the patch is empty")
         else:

@@ -28,6 +28,7 @@ def test_the_first_page_is_what_the_database_holds(api: Subject) -> None:
         ("is_active=false&limit=4", "not is_active order by id limit 4"),
         ("category_id=5&is_active=false", "not is_active and category_id = 5 order by id limit 20"),
     ],
+    ids=["category_id=11&limit=7", "is_active=false&limit=4", "category_id=5&is_active=false"],
 )
 def test_filters_choose_products(api: Subject, query: str, where: str) -> None:
     assert api.json(f"/products?{query}")["items"] == rows(api, f"where {where}")
@@ -41,6 +42,12 @@ def test_filters_choose_products(api: Subject, query: str, where: str) -> None:
         ("limit=1&category_id=4", "is_active and category_id = 4"),
         ("limit=1&is_active=false", "not is_active"),
         ("limit=1&category_id=4&is_active=false", "not is_active and category_id = 4"),
+    ],
+    ids=[
+        "limit=1",
+        "limit=1&category_id=4",
+        "limit=1&is_active=false",
+        "limit=1&category_id=4&is_active=false",
     ],
 )
 def test_the_total_counts_what_the_filter_lets_through(api: Subject, query: str, where: str) -> None:

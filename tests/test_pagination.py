@@ -57,6 +57,7 @@ def test_a_walk_sees_each_product_once_while_others_come_and_go(own: Subject) ->
         ("&category_id=3", "is_active and category_id = 3"),
         ("&is_active=false", "not is_active"),
     ],
+    ids=["all", "category_id=3", "is_active=false"],
 )
 def test_following_next_leads_through_all_products_in_order(own: Subject, query: str, where: str) -> None:
     own.sql("delete from products where id > 300")

@@ -14,12 +14,14 @@ from pathlib import Path
 
 import psycopg
 
-from evaluation.errors import CandidateError
+from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.measure.work import fetch
 from evaluation.records import Signal, WorkSample
+from evaluation.runtime import dataset, sandbox
 from evaluation.runtime.counters import Counters, Work
 from evaluation.runtime.dataset import SIZES
 from evaluation.runtime.expected import expected_categories, expected_products
+from evaluation.runtime.fingerprint import changed, fingerprint
 from evaluation.runtime.server import Server
 from evaluation.runtime.workbench import Stage, Workbench
 
@@ -65,6 +67,7 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> tuple[Signal, ...]:
         unwatched = ("--unwatched",)
         with stage.serving(candidate, options=unwatched) as server, closing(stage.counters()) as counters:
             unwatched_ms = look_at_unwatched(Look(server, stage, counters, signals))
+        signals += roles_taken(stage)
         left = row_counts(stage)
     if left != rows:
         signals.append(Signal("rows_changed", f"{rows} rows in the tables, {left} after reads only"))
@@ -84,12 +87,40 @@ def unearned(work: tuple[WorkSample, ...]) -> tuple[Signal, ...]:
     """Signals in the counted requests: first requests without work, and work that the hooks did not see."""
     signals = []
     for one in work:
-        if one.scenario not in ("first_page_warm", "categories") and one.statements_server == 0:
+        asked = one.statements_server - one.statements_session
+        if one.scenario not in ("first_page_warm", "categories") and asked == 0:
             signals.append(Signal("no_work", f"{one.scenario}, asked for the first time, reached no table"))
-        if one.statements_hook < one.statements_server:
-            seen = f"{one.statements_server} by Postgres, {one.statements_hook} by the hooks"
+        if one.statements_hook < asked:
+            seen = f"{asked} by Postgres, {one.statements_hook} by the hooks"
             signals.append(Signal("unseen_statements", f"{one.scenario}: {seen}"))
     return tuple(signals)
+
+
+def roles_taken(stage: Stage) -> list[Signal]:
+    """A signal when statements ran in a role that is not the candidate's own."""
+    with closing(stage.counters()) as counters:
+        done = counters.others(stage.role)
+    named = "; ".join(f"{one.calls} by {one.role}: {' '.join(one.sql.split())[:100]}" for one in done[:3])
+    return [Signal("other_role", named)] if done else []
+
+
+def rows_lost(stage: Stage, products: int) -> list[Signal]:
+    """A signal when the seeded rows are not all there any more."""
+    try:
+        dataset.verify(stage.admin_url, products)
+    except InfrastructureError as error:
+        return [Signal("dataset_changed", str(error))]
+    return []
+
+
+def files_changed(before: dict[Path, str], candidate: Path) -> list[Signal]:
+    """A signal when files changed that a candidate could write; our own trouble when it could not."""
+    if not (paths := changed(before, fingerprint(candidate))):
+        return []
+    named = ", ".join(str(path) for path in paths[:5])
+    if sandbox.kind() != "limits":
+        raise InfrastructureError(f"files changed in the middle, by none of the candidates: {named}")
+    return [Signal("files_changed", named)]
 
 
 def change_rows(stage: Stage) -> None:
@@ -116,8 +147,9 @@ class Look:
         self.signals.append(Signal(name, detail))
 
     def spent(self, since: dict[tuple[int, str], Work]) -> int:
-        """Statements since a snapshot."""
-        return sum(work.calls for work in self.counters.since(since))
+        """Statements since a snapshot, those about the session left out."""
+        work = self.counters.since(since)
+        return sum(one.calls for one in work) - self.counters.session(work)
 
     def cold(self, path: str, rest: str, headers: dict[str, str] | None = None) -> int:
         """Statements of a first request; its body is what the tables hold (`rest` chooses the rows)."""

@@ -39,6 +39,7 @@ def measure_one(server: Server, counters: Counters, name: str, path: str) -> Wor
         body_bytes=len(body),
         wire_bytes=wire,
         body_digest=sha256(body.partition(b'],"total":')[0]).hexdigest(),
+        statements_session=counters.session(spent),
     )
 
 

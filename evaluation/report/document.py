@@ -60,6 +60,7 @@ def side(measured: Measured, success: bool) -> dict[str, Any]:
         "duration_seconds": round(measured.suite.duration_s, 2),
         "signals": [asdict(signal) for signal in measured.signals],
         "error": measured.error,
+        "content": measured.content,
     }
 
 
@@ -99,6 +100,7 @@ def measured_side(report: dict[str, Any], name: str) -> Measured:
             "load": list(report["load"][name].values()),
             "signals": found["signals"],
             "error": found["error"],
+            "content": found.get("content", ""),
         }
     )
 

@@ -1,8 +1,11 @@
 """What Postgres itself counted of a candidate's work: the truth about statements, rows and buffers."""
 
+import json
 import re
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import psycopg
 
@@ -10,6 +13,9 @@ LIVENESS = re.compile(
     r"select (\$1|1)|select pg_catalog\.version\(\)|select current_schema\(\)|;", re.IGNORECASE
 )
 """Statements of a driver about its connection (pings, version), not about the catalog."""
+
+RUNS_A_QUERY_IN_A_TEXT = re.compile(r"\w+_to_xml\w*|ts_stat|ts_rewrite")
+"""Functions of Postgres that run a statement which is only a value of the one that is counted."""
 
 SNAPSHOT = """
 select s.queryid, r.rolname, s.query, s.calls, s.rows, s.shared_blks_hit + s.shared_blks_read
@@ -42,6 +48,7 @@ class Counters:
     def __init__(self, admin_url: str, database: str) -> None:
         self.connection = psycopg.connect(admin_url, autocommit=True)
         self.database = database
+        self.known: dict[str, bool] = {}
 
     def settle(self, deadline_s: float = 3.0) -> None:
         """Wait until no statement or transaction of the candidate is under way."""
@@ -81,6 +88,43 @@ class Counters:
                 )
         return spent
 
+    def session(self, spent: list[Work]) -> int:
+        """How many of these statements were about the session: settings and types, as drivers ask."""
+        return sum(work.calls for work in spent if self.is_about_the_session(work.sql))
+
+    def others(self, role: str) -> list[Work]:
+        """What was done so far in a role that is not the candidate's own."""
+        done = [work for work in self.snapshot().values() if work.role != role]
+        return [work for work in done if not self.is_about_the_session(work.sql)]
+
+    def is_about_the_session(self, sql: str) -> bool:
+        """Whether a statement makes sense where the catalog's tables are not, on the system's tables alone.
+
+        Planned, never run, in the administrator's database; needs Postgres 16, before that nothing is.
+        """
+        if sql not in self.known:
+            self.known[sql] = self.reads_system_tables_alone(sql)
+        return self.known[sql]
+
+    def reads_system_tables_alone(self, sql: str) -> bool:
+        """The same, asked of Postgres."""
+        question = f"EXPLAIN (GENERIC_PLAN, VERBOSE, FORMAT JSON) {sql}"
+        try:
+            row = self.connection.execute(question.encode()).fetchone()
+        except psycopg.Error:
+            return False
+        plan = row[0][0]["Plan"] if row else {}
+        is_open = not RUNS_A_QUERY_IN_A_TEXT.search(json.dumps(plan))
+        return bool(plan) and is_open and set(schemas(plan)) <= {"pg_catalog"}
+
     def close(self) -> None:
         """Hang up."""
         self.connection.close()
+
+
+def schemas(plan: dict[str, Any]) -> Iterator[str]:
+    """The schema of every table in a plan."""
+    if "Relation Name" in plan:
+        yield plan["Schema"]
+    for child in plan.get("Plans", ()):
+        yield from schemas(child)

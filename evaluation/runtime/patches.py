@@ -20,7 +20,7 @@ def apply_patch(base: Path, patch: str, into: Path) -> None:
     """
     if "diff --git " not in patch and "--- " not in patch:
         raise EmptyPatchError("the patch holds no change")
-    shutil.copytree(base, into, ignore=shutil.ignore_patterns("__pycache__"))
+    copied(base, into)
     with tempfile.NamedTemporaryFile("w", suffix=".patch") as file:
         file.write(patch if patch.endswith("\n") else patch + "\n")
         file.flush()
@@ -34,6 +34,11 @@ def apply_patch(base: Path, patch: str, into: Path) -> None:
         raise PatchFailedError(f"the patch does not apply to {base.name}:\n{done.stderr.strip()}")
     if contents(base) == contents(into):
         raise EmptyPatchError("the patch changes nothing")
+
+
+def copied(folder: Path, into: Path) -> Path:
+    """A copy without what git and Python keep for themselves."""
+    return Path(shutil.copytree(folder, into, ignore=shutil.ignore_patterns("__pycache__", ".git")))
 
 
 def strip(patch: str) -> int:

@@ -98,11 +98,3 @@ def test_a_run_summary_has_the_fields_that_readers_know(tmp_path: Path, outcome:
     assert row["resolved"] == (outcome == "resolved")
     assert row["tests_status"]["FAIL_TO_PASS"] == {"success": ["a"], "failure": ["b"]}
     assert row["tests_status"]["PASS_TO_PASS"]["failure"] == ["c"]
-
-
-def test_the_list_form_loads_where_the_loaders_are_installed() -> None:
-    datasets = pytest.importorskip("datasets", reason="the datasets package is not installed")
-
-    loaded = datasets.load_dataset("json", data_files=str(ROOT / "instances/HOFAZ9.list.json"))["train"]
-
-    assert loaded[0]["instance_id"] == "HOFAZ9"

@@ -1,0 +1,113 @@
+"""Whether gradings can be repeated: the same candidates many times, every other time on a busy machine."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.patched import PATCHES, graded, patched
+from evaluation.pipeline import REFERENCE, Plan, prepared_workbench
+from evaluation.runtime.janitor import Janitor
+from evaluation.runtime.workbench import Workbench
+
+NAMES = ("R02-reviews-one-by-one", "R09-blocking-driver", "opaque-cursor", "psycopg-async")
+WANTED = {"mutants": "unresolved", "alternatives": "resolved"}
+PLAN = Plan(with_load=False)
+"""What `grade` does when nothing else is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A candidate that is graded many times, and the outcome it must have every time."""
+
+    name: str
+    wanted: str
+    patch: Path | None = None
+
+    def laid_out(self, bench: Workbench) -> Path:
+        """Its folder."""
+        return patched(bench, self.patch) if self.patch else REFERENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """One grading: its outcome, every requirement with `passed`, `failed` or `unknown`, seconds it took."""
+
+    outcome: str
+    rows: tuple[str, ...]
+    reason: str
+    took_s: float
+
+
+def kinds(names: Iterable[str]) -> list[Kind]:
+    """The reference and the named mutants and alternatives; names that do not exist are left out."""
+    patches = {path.stem: path for folder in WANTED for path in (PATCHES / folder).glob("*.patch")}
+    found = [patches[name] for name in names if name in patches]
+    return [Kind("reference", "resolved"), *(Kind(one.stem, WANTED[one.parent.name], one) for one in found)]
+
+
+def run_determinism(chosen: list[Kind], times: int) -> int:
+    """Grade each candidate so many times, print what came of it; 1 when a verdict is not of its kind."""
+    gradings = grade_all(chosen, times)
+    strange = [line for kind in chosen for line in differences(kind, gradings[kind.name])]
+    took_s = [grading.took_s for some in gradings.values() for grading in some]
+    print(f"{sum(took_s) / len(took_s):.1f} s a grading, {max(took_s):.1f} s at most")
+    print(f"{len(took_s) - len(strange)} of {len(took_s)} gradings gave the verdict of their kind")
+    for line in strange:
+        print(line, file=sys.stderr)
+    return 1 if strange else 0
+
+
+def grade_all(chosen: list[Kind], times: int) -> dict[str, list[Grading]]:
+    """Round after round of all candidates, every other round beside a process that burns a core."""
+    gradings: dict[str, list[Grading]] = {kind.name: [] for kind in chosen}
+    with prepared_workbench(PLAN, lambda text: print(text, flush=True)) as bench:
+        folders = {kind.name: kind.laid_out(bench) for kind in chosen}
+        for number in range(times):
+            beside = "beside a busy process" if number % 2 else "alone"
+            with burning_core(bench.janitor) if number % 2 else nullcontext():
+                for kind in chosen:
+                    one = grade_once(bench, folders[kind.name])
+                    gradings[kind.name].append(one)
+                    said = f"{one.outcome}, {one.took_s:.1f} s {beside}"
+                    print(f"{number + 1:3}/{times} {kind.name}: {said}", flush=True)
+    return gradings
+
+
+def grade_once(bench: Workbench, folder: Path) -> Grading:
+    """One whole grading."""
+    started = time.monotonic()
+    outcome, verdicts = graded(bench, folder, PLAN)
+    words = {True: "passed", False: "failed"}
+    rows = tuple(f"{one.requirement} {words.get(one.passed, 'unknown')}" for one in verdicts)
+    return Grading(outcome.name, rows, " ".join(outcome.reason.split()), time.monotonic() - started)
+
+
+def differences(kind: Kind, gradings: list[Grading]) -> list[str]:
+    """One line for each grading that differs from the most frequent one, or from the outcome wanted."""
+    [((outcome, usual), _)] = Counter((one.outcome, one.rows) for one in gradings).most_common(1)
+    strange = []
+    for number, one in enumerate(gradings):
+        if (one.outcome, one.rows) != (outcome, usual) or one.outcome != kind.wanted:
+            rows = ", ".join(sorted(set(one.rows) - set(usual))) or "requirements as usual"
+            said = f"{one.outcome} instead of {kind.wanted}" if one.outcome != kind.wanted else one.outcome
+            strange.append(f"{kind.name}, {number + 1}: {said}; {rows}; {one.reason[:300]}")
+    return strange
+
+
+@contextmanager
+def burning_core(janitor: Janitor) -> Iterator[int]:
+    """A process that keeps one core busy inside the block; its pid. It does not outlive us, come what may."""
+    burner = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+    entry = janitor.process(burner.pid, signal.SIGKILL)
+    try:
+        yield burner.pid
+    finally:
+        burner.kill()
+        burner.wait()
+        janitor.withdraw(entry)

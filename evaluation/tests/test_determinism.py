@@ -1,0 +1,86 @@
+"""Gradings that are repeated: what counts as the same, and the process that burns a core beside them."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evaluation.determinism import NAMES, Grading, Kind, burning_core, differences, kinds
+from evaluation.runtime.janitor import Janitor, is_alive
+from tests.observing import until
+
+ROOT = Path(__file__).parents[2]
+RED, GREEN = ("R01 passed", "R02 failed"), ("R01 passed", "R02 passed")
+MUTANT = Kind("mutant", "unresolved")
+
+
+def grading(outcome: str, rows: tuple[str, ...]) -> Grading:
+    return Grading(outcome, rows, "why", 1.0)
+
+
+def test_gradings_with_one_and_the_wanted_verdict_do_not_differ() -> None:
+    assert differences(MUTANT, [grading("unresolved", RED)] * 3) == []
+
+
+def test_one_requirement_judged_otherwise_is_a_difference_though_the_outcome_is_the_same() -> None:
+    odd = grading("unresolved", ("R01 failed", "R02 failed"))
+
+    [line] = differences(MUTANT, [grading("unresolved", RED), odd, grading("unresolved", RED)])
+
+    assert line == "mutant, 2: unresolved; R01 failed; why"
+
+
+def test_gradings_that_agree_on_a_wrong_outcome_all_differ_from_what_is_wanted() -> None:
+    lines = differences(MUTANT, [grading("resolved", GREEN)] * 2)
+
+    assert [line.partition(";")[0] for line in lines] == [
+        "mutant, 1: resolved instead of unresolved",
+        "mutant, 2: resolved instead of unresolved",
+    ]
+
+
+def test_the_reference_two_mutants_and_two_alternatives_are_repeated() -> None:
+    assert [one.wanted for one in kinds(NAMES)] == ["resolved", *["unresolved"] * 2, *["resolved"] * 2]
+
+
+def test_the_busy_process_ends_with_its_block_however_that_ends() -> None:
+    seen = []
+
+    def interrupted(pid: int) -> None:
+        seen.append((pid, is_alive(pid)))
+        raise KeyboardInterrupt
+
+    with Janitor() as janitor, contextlib.suppress(KeyboardInterrupt), burning_core(janitor) as pid:
+        interrupted(pid)
+
+    assert seen == [(pid, True)]
+    assert not is_alive(pid)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_the_busy_process_does_not_outlive_a_harness_that_is_killed(number: signal.Signals) -> None:
+    harness = (
+        "import time\n"
+        "from evaluation.determinism import burning_core\n"
+        "from evaluation.runtime.janitor import Janitor\n"
+        "with Janitor() as janitor, burning_core(janitor) as pid:\n"
+        "    print(pid, flush=True)\n"
+        "    time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", harness],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert is_alive(pid)
+        os.kill(process.pid, number)
+
+        assert until(lambda: not is_alive(pid))

@@ -1,0 +1,119 @@
+"""The list form of the instance, read by the packages that read such lists, where they are installed."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluation.instance import list_form
+from evaluation.runtime.patches import contents
+
+ROOT = Path(__file__).parents[2]
+LIST = ROOT / "instances/HOFAZ9.list.json"
+OURS = (".git", ".venv", "reports", "__pycache__", ".*_cache")
+
+
+@pytest.fixture(scope="session")
+def row() -> dict[str, Any]:
+    """The only row."""
+    [row] = json.loads(LIST.read_text())
+    assert isinstance(row, dict)
+    return row
+
+
+@pytest.fixture
+def testbed(tmp_path: Path) -> Path:
+    """A clone of this repository, as an image of the list form holds one."""
+    folder = tmp_path / "testbed"
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*OURS))
+    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    for command in (("init", "-q"), ("add", "-A"), (*who, "commit", "-qm", "base")):
+        subprocess.run(["git", *command], cwd=folder, check=True)
+    return folder
+
+
+def test_the_list_form_is_the_instance_and_the_patch_of_now(row: dict[str, Any]) -> None:
+    instance = json.loads((ROOT / "instances/HOFAZ9.json").read_text())
+
+    assert row == list_form(instance), "refresh it: python -m evaluation.instance"
+
+
+def test_no_id_of_a_test_holds_a_space(row: dict[str, Any]) -> None:
+    matrix = json.loads((ROOT / "instances/mutants.json").read_text())
+    ids = {*row["FAIL_TO_PASS"], *row["PASS_TO_PASS"]}
+    ids |= {nodeid for mutant in matrix.values() for nodeid in mutant["killed_by"]}
+
+    assert [nodeid for nodeid in ids if " " in nodeid] == []
+
+
+def test_the_patch_of_the_list_form_fits_the_whole_repository(row: dict[str, Any], testbed: Path) -> None:
+    subprocess.run(["git", "apply", "-"], cwd=testbed, input=row["patch"], text=True, check=True)
+
+    assert contents(testbed / "repository_before") == contents(ROOT / "repository_after")
+
+
+def test_the_datasets_package_reads_every_field(
+    row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    datasets = pytest.importorskip("datasets", reason="the datasets package is not installed")
+
+    loaded = datasets.load_dataset("json", data_files=str(LIST), split="train", cache_dir=str(tmp_path))
+
+    assert loaded.num_rows == 1
+    assert loaded[0].pop("created_at").isoformat() == row["created_at"].removesuffix("Z")
+    assert {**loaded[0], "created_at": row["created_at"]} == row
+
+
+def test_swebench_builds_a_test_spec(row: dict[str, Any]) -> None:
+    utils = pytest.importorskip("swebench.harness.utils", reason="the swebench package is not installed")
+
+    [loaded] = utils.load_swebench_dataset(str(LIST), "test", ["HOFAZ9"])
+    spec = utils.make_test_spec(loaded)
+    [gold] = utils.get_predictions_from_file("gold", str(LIST), "test")
+
+    assert row["FAIL_TO_PASS"] == spec.FAIL_TO_PASS
+    assert row["PASS_TO_PASS"] == spec.PASS_TO_PASS
+    assert "SWEBENCH_TEST_EXIT_CODE=$?" in spec.eval_script
+    assert gold["model_patch"] == row["patch"]
+
+
+@pytest.mark.parametrize("solved", [False, True])
+def test_swebench_grades_what_the_eval_script_prints(
+    row: dict[str, Any], testbed: Path, tmp_path: Path, solved: bool
+) -> None:
+    utils = pytest.importorskip("swebench.harness.utils", reason="the swebench package is not installed")
+    grading = pytest.importorskip("swebench.harness.grading")
+    few = {
+        "FAIL_TO_PASS": [t for t in row["FAIL_TO_PASS"] if "indexes.py" in t],
+        "PASS_TO_PASS": [t for t in row["PASS_TO_PASS"] if "bad_questions" in t or "total_counts" in t],
+    }
+    spec = utils.make_test_spec({**row, **few})
+    if solved:
+        subprocess.run(["git", "apply", "-"], cwd=testbed, input=row["patch"], text=True, check=True)
+    (testbed / "tests/conftest.py").write_text("raise RuntimeError('not ours')")
+    (testbed / "conftest.py").write_text("raise RuntimeError('not ours')")
+    (tmp_path / "eval.sh").write_text(spec.eval_script)
+    environment = {
+        **os.environ,
+        "HOFAZ9_TESTBED": str(testbed),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTEST_ADDOPTS": "-k 'test_indexes or bad_questions or total_counts'",
+    }
+
+    with (tmp_path / "log").open("w") as log:
+        subprocess.run(
+            ["bash", str(tmp_path / "eval.sh")], env=environment, stdout=log, stderr=log, timeout=300
+        )
+    prediction = {"instance_id": "HOFAZ9", "model_patch": row["patch"]}
+    report = grading.get_eval_report(spec, prediction, str(tmp_path / "log"), True)["HOFAZ9"]
+
+    said = (tmp_path / "log").read_text()[-3000:]
+    assert report["resolved"] == solved, said
+    assert report["tests_status"]["PASS_TO_PASS"] == {"success": few["PASS_TO_PASS"], "failure": []}, said
+    assert bool(report["tests_status"]["FAIL_TO_PASS"]["failure"]) != solved, said

@@ -1,0 +1,144 @@
+"""What the command line answers: reused sides, verdicts computed again, exit statuses of several gradings."""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluation import cli, pipeline, store
+from evaluation.errors import InfrastructureError, ProbeSilencedError, UsageError
+from evaluation.pipeline import Plan, judged, without_answer
+from evaluation.records import REQUIREMENTS, CaseResult, LoadSample, Measured, Round, SuiteRun, WorkSample
+from evaluation.report import document
+from evaluation.reuse import sides_of
+
+WORK = tuple(WorkSample(name, 200, 3, 3, 1, 1, 1, 1, "") for name in ("first_page_cold", "first_page_warm"))
+QUICK = Round(500, 9000.0, 10.0, 20.0, 30.0, 40.0, 0.2)
+LOAD = (LoadSample("hot", 500, {"200": 500}, (QUICK,), (QUICK,), 0.0, 0.1, 100.0, 5, 0),)
+CONDITIONS = {"harness": "h", "machine": "m", "services": "embedded", "size": "standard", "isolation": "uid"}
+A_NEW_FILE = """diff --git a/new.py b/new.py
+new file mode 100644
+--- /dev/null
++++ b/new.py
+@@ -0,0 +1 @@
++NEW = True
+"""
+CONTENTS = {"before": "old", "after": "new"}
+
+
+def measured(name: str, outcome: str = "passed", content: str = "") -> Measured:
+    """A candidate with one test a requirement, all of one outcome."""
+    tests = tuple(CaseResult(one, outcome, one) for one in REQUIREMENTS)
+    return Measured(name, SuiteRun(0, tests, 1.0), WORK, LOAD, content=content)
+
+
+@pytest.fixture
+def report() -> dict[str, Any]:
+    """An evaluation of the reference, as JSON has it."""
+    before = measured("repository_before", "failed", "old")
+    found = judged(before, measured("repository_after", content="new"), Plan(), datetime.now(UTC))
+    read: dict[str, Any] = json.loads(json.dumps(document.as_report(found)))
+    return read | {"environment": read["environment"] | CONDITIONS}
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """The command line with these arguments; its exit status."""
+
+    def main(*arguments: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["evaluation.py", *map(str, arguments)])
+        return cli.main()
+
+    return main
+
+
+@pytest.mark.parametrize("with_load", [True, False])
+def test_a_full_report_serves_full_and_quick_gradings(report: dict[str, Any], with_load: bool) -> None:
+    before, after = sides_of(report, CONDITIONS, CONTENTS, with_load)
+
+    assert before == replace(measured("repository_before", "failed", "old"), load=LOAD if with_load else ())
+    assert after.suite == measured("repository_after").suite
+
+
+@pytest.mark.parametrize("name", list(CONDITIONS))
+def test_a_report_made_under_other_conditions_is_refused(report: dict[str, Any], name: str) -> None:
+    with pytest.raises(UsageError, match=f"{name} was {CONDITIONS[name]}, is other"):
+        sides_of(report, CONDITIONS | {name: "other"}, CONTENTS, True)
+
+
+@pytest.mark.parametrize("side", ["before", "after"])
+def test_a_report_on_other_files_is_refused(report: dict[str, Any], side: str) -> None:
+    with pytest.raises(UsageError, match=rf"its {side} \(repository_{side}\) has other files"):
+        sides_of(report, CONDITIONS, CONTENTS | {side: "changed since"}, True)
+
+
+def test_a_report_from_before_conditions_were_noted_is_refused(report: dict[str, Any]) -> None:
+    del report["environment"]["harness"]
+
+    with pytest.raises(UsageError, match="harness was not noted"):
+        sides_of(report, CONDITIONS, CONTENTS, True)
+
+
+def test_a_report_without_load_serves_no_full_grading(report: dict[str, Any]) -> None:
+    report["load"] = {"before": {}, "after": {}}
+
+    sides_of(report, CONDITIONS, CONTENTS, False)
+    with pytest.raises(UsageError, match="no load"):
+        sides_of(report, CONDITIONS, CONTENTS, True)
+
+
+def test_a_reference_that_was_not_resolved_is_no_measure(report: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="its outcome is no_verdict"):
+        sides_of(report | {"outcome": "no_verdict"}, CONDITIONS, CONTENTS, True)
+
+
+def test_grading_beside_a_strange_report_is_a_usage_error(
+    report: dict[str, Any], tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = document.write(report, tmp_path)
+
+    status = run("grade", pipeline.REFERENCE, "--reuse", path, "--out", tmp_path)
+
+    assert status == 64
+    assert "harness was h, is" in capsys.readouterr().err
+
+
+def test_a_silenced_probe_is_judged_the_same_from_its_report(
+    tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = measured("repository_before", "failed")
+    silent = without_answer("cheat", before, ProbeSilencedError("the probe does not answer"))
+    path = document.write(document.as_report(judged(before, silent, Plan(), datetime.now(UTC))), tmp_path)
+
+    status = run("regrade", path)
+
+    assert json.loads(path.read_text())["outcome"] == "tampered"
+    assert "stored: tampered, judged again: tampered" in capsys.readouterr().out
+    assert status == 1
+
+
+def test_a_grading_without_a_verdict_outweighs_the_others(
+    tmp_path: Path, run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(bench: object, candidates: list[Path], plan: object, say: object) -> list[Measured]:
+        if any("unlucky" in path.as_posix() for path in candidates):
+            raise InfrastructureError("Postgres is gone")
+        return [measured(path.name, "failed" if "before" in path.name else "passed") for path in candidates]
+
+    monkeypatch.setattr(pipeline, "measure", measure)
+    monkeypatch.setattr(store, "FOLDER", tmp_path / "store")
+    (tmp_path / "unlucky.patch").write_text(A_NEW_FILE)
+    (tmp_path / "empty.patch").write_text("")
+    paths = [pipeline.REFERENCE, tmp_path / "unlucky.patch", tmp_path / "empty.patch"]
+
+    status = run("grade", *paths, "--size", "small", "--out", tmp_path / "out")
+
+    reports = sorted((tmp_path / "out").glob("*/report.json"))
+    outcomes = {path.parent.name: json.loads(path.read_text())["outcome"] for path in reports}
+    assert outcomes == {"repository_after": "resolved", "unlucky": "no_verdict", "empty": "empty_patch"}
+    assert status == 2
