@@ -22,6 +22,7 @@ from evaluation.errors import (
 )
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge, split
+from evaluation.measure.growth import CATALOGS, measure_growth
 from evaluation.measure.integrity import look_for_tampering, unearned
 from evaluation.measure.load import measure_load
 from evaluation.measure.suite import run_suite
@@ -61,6 +62,7 @@ class Plan:
     size: str = "standard"
     with_load: bool = True
     fresh: bool = False
+    with_growth: bool = False
 
     @property
     def products(self) -> int:
@@ -132,17 +134,21 @@ def prepared_workbench(plan: Plan, say: Say) -> Iterator[Workbench]:
         say(f"dataset: seeding {plan.products:,} products")
         for products in (plan.products, dataset.SIZES["small"], dataset.SIZES["double"]):
             dataset.ensure_template(bench.services.postgres_url, products)
+        for products in CATALOGS if plan.with_growth else ():
+            say(f"dataset: seeding {products:,} products")
+            dataset.ensure_template(bench.services.postgres_url, products)
         yield bench
 
 
 def measure(bench: Workbench, candidates: list[Path], plan: Plan, say: Say) -> list[Measured]:
     """Work and load one candidate at a time, alone on the machine; suites and honesty side by side."""
     requests = [measure_requests(bench, path, plan, say) for path in candidates]
+    growth = [measure_growth(bench, path, say) if plan.with_growth else () for path in candidates]
     with ThreadPoolExecutor(max(1, len(candidates))) as executor:
         tests = list(executor.map(lambda path: measure_tests(bench, path, say), candidates))
     return [
-        Measured(path.name, seen.suite, asked.work, asked.load, asked.signals + seen.signals)
-        for path, seen, asked in zip(candidates, tests, requests, strict=True)
+        Measured(path.name, seen.suite, asked.work, asked.load, asked.signals + seen.signals, growth=grown)
+        for path, seen, asked, grown in zip(candidates, tests, requests, growth, strict=True)
     ]
 
 

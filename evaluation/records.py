@@ -71,6 +71,30 @@ class LoadSample:
 
 
 @dataclass(frozen=True, slots=True)
+class PageCost:
+    """What a page of 20 costs behind `skipped` of the `listed` products: medians of `pages` pages.
+
+    They follow a first page, kept apart since it may hold what is done once a minute (counting). `depth` is
+    the share of the listing that was wanted; `trouble` says why it was not reached, or could not be measured.
+    """
+
+    products: int
+    listing: str
+    depth: float
+    skipped: int
+    listed: int
+    jumped: bool
+    pages: int
+    statements: float | None
+    rows: float | None
+    buffers: float | None
+    page_ms: float | None
+    first_page_buffers: int | None
+    first_page_ms: float | None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Something that only a candidate which fools its grader does."""
 
@@ -88,6 +112,7 @@ class Measured:
     load: tuple[LoadSample, ...]
     signals: tuple[Signal, ...] = ()
     error: str | None = None
+    growth: tuple[PageCost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +159,7 @@ def measured_from(saved: dict[str, Any]) -> Measured:
         tuple(load_sample_from(one) for one in saved["load"]),
         tuple(Signal(**one) for one in saved["signals"]),
         saved["error"],
+        tuple(PageCost(**one) for one in saved.get("growth", ())),
     )
 
 
