@@ -4,6 +4,7 @@ import http.client
 import json
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -101,16 +102,17 @@ class Walker:
         return self._jump(skipped) or self._walk(skipped)
 
     def _jump(self, skipped: int) -> Place | None:
-        """A page asked for by a value that nobody handed out; None where it is not the right one."""
+        """A page asked for by a value that nobody handed out; None where that is refused or misunderstood."""
         parameter = parameter_of(self.steps)
         if parameter is None or skipped == 0:
             return None
         last_id, expected = self.tables.ids(skipped - 1, 2)
         path = self.steps[-1].next
         path = with_query(path, {parameter.name: last_id if parameter.is_key else skipped})
-        if read_page(self.server, path).ids != (expected,):
-            return None
-        return Place(with_query(path, {"limit": PAGE_SIZE}), skipped, jumped=True)
+        with suppress(CandidateError):
+            if read_page(self.server, path).ids == (expected,):
+                return Place(with_query(path, {"limit": PAGE_SIZE}), skipped, jumped=True)
+        return None
 
     def _walk(self, skipped: int) -> Place:
         """On from where the last walk ended."""

@@ -1,5 +1,6 @@
 """The way to far pages, on served catalogs with 2 000 products."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -146,3 +147,22 @@ def test_pages_with_other_products_than_the_tables_are_no_measurement(
 
     assert {cost.buffers for cost in costs} == {None}
     assert "not the products" in (costs[0].trouble or "")
+
+
+REFUSING = """
+    if cursor > 900:
+        raise RuntimeError("too far")
+"""
+
+
+def test_a_page_that_does_not_come_is_told_and_costs_nothing_less(bench: Workbench, tmp_path: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(AFTER, broken)
+    main = (broken / "main.py").read_text()
+    (broken / "main.py").write_text(main.replace("\n    async def load(", f"{REFUSING}\n    async def load("))
+
+    shallow, middle, deep = [*measure_growth(bench, broken, lambda _: None, [SMALL])][:3]
+
+    assert shallow.buffers
+    assert (middle.buffers, deep.buffers) == (None, None)
+    assert "500" in (middle.trouble or "")
