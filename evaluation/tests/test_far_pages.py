@@ -149,19 +149,42 @@ def test_pages_with_other_products_than_the_tables_are_no_measurement(
     assert "not the products" in (costs[0].trouble or "")
 
 
-REFUSING = """
-    if cursor > 900:
-        raise RuntimeError("too far")
-"""
+def changed(catalog: Path, folder: Path, *changes: tuple[str, str]) -> Path:
+    """A copy of a catalog with other words in its main module."""
+    shutil.copytree(catalog, folder)
+    text = (folder / "main.py").read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "main.py").write_text(text)
+    return folder
 
 
-def test_a_page_that_does_not_come_is_told_and_costs_nothing_less(bench: Workbench, tmp_path: Path) -> None:
-    broken = tmp_path / "broken"
-    shutil.copytree(AFTER, broken)
-    main = (broken / "main.py").read_text()
-    (broken / "main.py").write_text(main.replace("\n    async def load(", f"{REFUSING}\n    async def load("))
+LOADING = "\n    async def load("
 
-    shallow, middle, deep = [*measure_growth(bench, broken, lambda _: None, [SMALL])][:3]
+
+def test_a_next_that_cannot_be_forged_is_walked_along(bench: Workbench, tmp_path: Path) -> None:
+    signed = changed(
+        AFTER,
+        tmp_path / "signed",
+        ("    is_active: bool = True,\n", "    is_active: bool = True,\n    sign: str = '',\n"),
+        (LOADING, f"\n    if cursor and sign != f's{{cursor % 97}}':\n        raise RuntimeError{LOADING}"),
+        ("'cursor': items[-1].id", "'sign': f's{items[-1].id % 97}', 'cursor': items[-1].id"),
+    )
+    with walkers(bench, signed) as walker_of:
+        walker = walker_of(ALL)
+
+        place = walker.place_behind(200)
+
+        assert (place.jumped, place.skipped) == (False, 200)
+        assert read_page(walker.server, place.path).ids == walker.tables.ids(200, PAGE_SIZE)
+
+
+def test_a_page_that_does_not_come_is_told_and_is_no_measurement(bench: Workbench, tmp_path: Path) -> None:
+    refusal = "\n    if cursor > 900:\n        raise RuntimeError"
+    broken = changed(AFTER, tmp_path / "broken", (LOADING, f"{refusal}{LOADING}"))
+
+    shallow, middle, deep = measure_growth(bench, broken, lambda _: None, [SMALL])[:3]
 
     assert shallow.buffers
     assert (middle.buffers, deep.buffers) == (None, None)
