@@ -26,6 +26,8 @@ from evaluation.submissions import read_submissions
 
 RESOLVED, UNRESOLVED, NO_VERDICT, USAGE = 0, 1, 2, 64
 INSTANCE = ROOT / "instances" / "HOFAZ9.json"
+PROFILES = {"quick": "requirements and the work of single requests", "full": "500 clients as well"}
+SCALE = {"scale": "as quick, and what far pages of ever larger catalogs cost"}
 STATUSES = "Exit status: 0 resolved, 1 not resolved, 2 no verdict (our side broke), 64 usage."
 
 
@@ -62,13 +64,13 @@ def main() -> int:
         return NO_VERDICT
 
 
-def add_common(options: Parser, profile: str) -> None:
+def add_common(options: Parser, profile: str, profiles: dict[str, str]) -> None:
     """Options of everything that measures."""
     options.add_argument(
         "--profile",
-        choices=("quick", "full"),
+        choices=profiles,
         default=profile,
-        help=f"quick leaves out the 500 clients (default: {profile})",
+        help="; ".join(f"{name}: {what}" for name, what in profiles.items()) + f" (default: {profile})",
     )
     options.add_argument(
         "--services",
@@ -112,7 +114,7 @@ def evaluate_main(arguments: list[str]) -> int:
         metavar="DIR",
         help="folder to evaluate (default: repository_after)",
     )
-    add_common(options, "full")
+    add_common(options, "full", PROFILES | SCALE)
     chosen = options.parse_args(arguments)
     found = evaluate(chosen.candidate, plan_of(chosen), progress())
     report = document.as_report(found)
@@ -146,7 +148,7 @@ def grade_main(arguments: list[str]) -> int:
     )
     options.add_argument("--junit", type=Path, metavar="FILE", help="write the tests as JUnit XML")
     options.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for a pull request")
-    add_common(options, "quick")
+    add_common(options, "quick", PROFILES)
     chosen = options.parse_args(arguments)
     submissions = read_submissions(chosen.paths)
     reuse = read_report(chosen.reuse) if chosen.reuse else None
@@ -189,7 +191,9 @@ def regrade_main(arguments: list[str]) -> int:
     print(f"stored: {report['outcome']}, judged again: {outcome.name}")
     if outcome.reason:
         print(outcome.reason)
-    if rows != report["requirements"] or outcome.name != report["outcome"]:
+    grown = {name: document.growth(document.measured_side(report, name)) for name in ("before", "after")}
+    growth_holds = grown == report.get("growth", grown)
+    if rows != report["requirements"] or outcome.name != report["outcome"] or not growth_holds:
         print("the verdicts differ from the stored ones: the report was made by other rules", file=sys.stderr)
         return NO_VERDICT
     return status_of(report)
@@ -207,7 +211,9 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def plan_of(chosen: argparse.Namespace) -> Plan:
     """The options that say how to measure."""
-    return Plan(chosen.services, chosen.size, chosen.profile == "full", getattr(chosen, "fresh", False))
+    profile = chosen.profile
+    fresh = getattr(chosen, "fresh", False)
+    return Plan(chosen.services, chosen.size, profile == "full", fresh, with_growth=profile == "scale")
 
 
 def status_of(report: dict[str, Any]) -> int:

@@ -23,6 +23,7 @@ from evaluation.errors import (
 )
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge, split
+from evaluation.measure.growth import CATALOGS, measure_growth
 from evaluation.measure.integrity import files_changed, look_for_tampering, roles_taken, rows_lost, unearned
 from evaluation.measure.load import measure_load
 from evaluation.measure.suite import run_suite
@@ -65,6 +66,7 @@ class Plan:
     size: str = "standard"
     with_load: bool = True
     fresh: bool = False
+    with_growth: bool = False
 
     def conditions(self) -> dict[str, str]:
         """What two measurements must have in common to be compared, as the report notes it."""
@@ -151,6 +153,9 @@ def prepared_workbench(plan: Plan, say: Say) -> Iterator[Workbench]:
         say(f"dataset: seeding {plan.products:,} products")
         for products in (plan.products, dataset.SIZES["small"], dataset.SIZES["double"]):
             dataset.ensure_template(bench.services.postgres_url, products)
+        for products in CATALOGS if plan.with_growth else ():
+            say(f"dataset: seeding {products:,} products")
+            dataset.ensure_template(bench.services.postgres_url, products)
         yield bench
 
 
@@ -158,6 +163,7 @@ def measure(bench: Workbench, candidates: list[Path], plan: Plan, say: Say) -> l
     """Private copies, work and load one at a time, alone on the machine; suites and honesty side by side."""
     copies = [copied(path, bench.folder / "served" / secrets.token_hex(4) / path.name) for path in candidates]
     requests = [measure_requests(bench, path, plan, say) for path in copies]
+    growth = [measure_growth(bench, path, say) if plan.with_growth else () for path in copies]
     with ThreadPoolExecutor(max(1, len(copies))) as executor:
         tests = list(executor.map(lambda path: measure_tests(bench, path, say), copies))
     return [
@@ -168,8 +174,9 @@ def measure(bench: Workbench, candidates: list[Path], plan: Plan, say: Say) -> l
             asked.load,
             asked.signals + seen.signals,
             content=store.content_digest(path),
+            growth=grown,
         )
-        for path, seen, asked in zip(candidates, tests, requests, strict=True)
+        for path, seen, asked, grown in zip(candidates, tests, requests, growth, strict=True)
     ]
 
 

@@ -72,6 +72,30 @@ class LoadSample:
 
 
 @dataclass(frozen=True, slots=True)
+class PageCost:
+    """What a page of 20 costs behind `skipped` of the `listed` products: medians of `pages` pages.
+
+    They follow a first page, kept apart since it may hold what is done once a minute (counting). `depth` is
+    the share of the listing that was wanted; `trouble` says why it was not reached, or could not be measured.
+    """
+
+    products: int
+    listing: str
+    depth: float
+    skipped: int
+    listed: int
+    jumped: bool
+    pages: int
+    statements: float | None
+    rows: float | None
+    buffers: float | None
+    page_ms: float | None
+    first_page_buffers: int | None
+    first_page_ms: float | None
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Signal:
     """Something that only a candidate which fools its grader does."""
 
@@ -90,6 +114,7 @@ class Measured:
     signals: tuple[Signal, ...] = ()
     error: str | None = None
     content: str = ""
+    growth: tuple[PageCost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +162,7 @@ def measured_from(saved: dict[str, Any]) -> Measured:
         tuple(Signal(**one) for one in saved["signals"]),
         saved["error"],
         saved.get("content", ""),
+        tuple(PageCost(**one) for one in saved.get("growth", ())),
     )
 
 

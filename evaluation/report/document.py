@@ -8,6 +8,7 @@ from typing import Any
 
 import jsonschema
 
+from evaluation.judge.growth import deepenings, laws
 from evaluation.records import INSTANCE_ID, Evaluation, Measured, Verdict, measured_from
 
 SCHEMA_VERSION = 1
@@ -39,6 +40,7 @@ def as_report(found: Evaluation) -> dict[str, Any]:
         "requirements": requirement_rows(found.before_verdicts, found.after_verdicts),
         "work": samples(found.before, found.after, "work"),
         "load": samples(found.before, found.after, "load"),
+        "growth": {"before": growth(found.before), "after": growth(found.after)},
     }
 
 
@@ -84,6 +86,15 @@ def samples(before: Measured, after: Measured, kind: str) -> dict[str, Any]:
     }
 
 
+def growth(measured: Measured) -> dict[str, Any]:
+    """Page cost against size and depth, and the laws in it; nothing where that was not measured."""
+    return {
+        "pages": [asdict(cost) for cost in measured.growth],
+        "laws": [asdict(law) for law in laws(measured.growth)],
+        "deepenings": [asdict(one) for one in deepenings(measured.growth)],
+    }
+
+
 def measured_side(report: dict[str, Any], name: str) -> Measured:
     """What was measured of one side (`before` or `after`), read back from a report."""
     found = report["results"][name]
@@ -101,6 +112,7 @@ def measured_side(report: dict[str, Any], name: str) -> Measured:
             "signals": found["signals"],
             "error": found["error"],
             "content": found.get("content", ""),
+            "growth": report["growth"][name]["pages"] if "growth" in report else [],
         }
     )
 

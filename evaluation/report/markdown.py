@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from evaluation.report import growth
+
 MARKS = {True: "pass", False: "**fail**"}
 
 
@@ -18,6 +20,8 @@ def text(reports: list[dict[str, Any]]) -> str:
         lines += ["", f"### {report['results']['after']['candidate']}", "", *requirements(report)]
         if report["work"]["after"]:
             lines += ["", *work(report)]
+        if growth.is_measured(report):
+            lines += ["", *page_costs(report["growth"])]
     return "\n".join(lines) + "\n"
 
 
@@ -40,3 +44,11 @@ def work(report: dict[str, Any]) -> list[str]:
             f"| {old['wire_bytes'] / 1000:.1f} -> {new['wire_bytes'] / 1000:.1f} |"
         )
     return lines
+
+
+def page_costs(found: dict[str, Any]) -> list[str]:
+    """Buffers and ms of one page, deeper and deeper, in ever larger catalogs."""
+    header = growth.header(found)
+    table = [header, ["---"] * len(header), *growth.rows(found)]
+    notes = [f"- {note}" for note in growth.notes(found)]
+    return [*(f"| {' | '.join(row)} |" for row in table), "", *notes]

@@ -3,6 +3,8 @@
 import statistics
 from typing import Any
 
+from evaluation.report import growth
+
 
 def summary(report: dict[str, Any]) -> str:
     """Requirements, work and load of both sides in a screenful."""
@@ -11,6 +13,8 @@ def summary(report: dict[str, Any]) -> str:
         marks = ["pass" if row[name]["passed"] else "fail" for name in ("before", "after")]
         lines.append(f"{row['requirement']:<14}{marks[0]:<9}{marks[1]}")
     lines += ["", *work_lines(report["work"]), "", *load_lines(report["load"])]
+    if growth.is_measured(report):
+        lines += [*growth_lines(report["growth"]), ""]
     for name in ("before", "after"):
         counts = report["results"][name]["summary"]
         lines.append(f"suite, {name}: {counts['passed']} of {counts['total']} passed")
@@ -61,6 +65,14 @@ def load_lines(load: dict[str, Any]) -> list[str]:
             told += f" (null server {null:,.0f}/s)" if null else ""
             lines.append(f"500 clients, {name}, {scenario}: {answers}{told}")
     return lines
+
+
+def growth_lines(found: dict[str, Any]) -> list[str]:
+    """Buffers and ms of one page, deeper and deeper, in ever larger catalogs."""
+    table = [growth.header(found), *growth.rows(found)]
+    widths = [max(len(row[column]) for row in table) + 2 for column in range(len(table[0]))]
+    rows = ["".join(map(str.ljust, row, widths)).rstrip() for row in table]
+    return ["one page of 20, in buffers and time", *rows, *growth.notes(found)]
 
 
 def median(rounds: list[dict[str, Any]], name: str) -> float | None:

@@ -10,7 +10,7 @@ from psycopg import sql
 
 from evaluation.errors import InfrastructureError
 
-SIZES = {"small": 2_000, "double": 4_000, "standard": 100_000, "large": 1_000_000}
+SIZES = {"small": 2_000, "double": 4_000, "tenth": 10_000, "standard": 100_000, "large": 1_000_000}
 OWNER_ROLE = "hofaz9_catalog"
 SCRIPT = Path(__file__).with_name("dataset.sql")
 COMPLETE = "hofaz9: complete"

@@ -1,0 +1,161 @@
+"""What a page costs far into a listing, at several sizes of the catalog."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.errors import CandidateError
+from evaluation.measure.walks import PAGE_SIZE, Listing, Place, Tables, Walker, read_page
+from evaluation.records import PageCost
+from evaluation.runtime.counters import Counters
+from evaluation.runtime.dataset import SIZES
+from evaluation.runtime.server import Server
+from evaluation.runtime.workbench import Workbench
+
+CATALOGS = tuple(SIZES[name] for name in ("tenth", "standard", "large"))
+LISTINGS = (
+    Listing("", "is_active"),
+    Listing("category_id=11", "is_active and category_id = 11"),
+    Listing("is_active=false", "not is_active"),
+)
+DEPTHS = (0.01, 0.50, 0.99)
+PAGES = 3
+"""A first one, which may hold what is done once a minute, and those that are measured."""
+WINDOW_LIMIT_S = 20.0
+CATALOG_LIMIT_S = 300.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What one page took."""
+
+    statements: int
+    rows: int
+    buffers: int
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A served candidate and one of its listings."""
+
+    server: Server
+    counters: Counters
+    tables: Tables
+    products: int
+    listing: Listing
+
+
+def measure_growth(
+    bench: Workbench, candidate: Path, say: Say, catalogs: Sequence[int] = CATALOGS
+) -> tuple[PageCost, ...]:
+    """Every listing at every depth of every catalog, each catalog on a server of its own."""
+    return tuple(cost for products in catalogs for cost in measure_catalog(bench, candidate, products, say))
+
+
+def measure_catalog(bench: Workbench, candidate: Path, products: int, say: Say) -> Iterator[PageCost]:
+    """Every listing at every depth, while there is time."""
+    deadline = time.monotonic() + CATALOG_LIMIT_S
+    with (
+        bench.stage(products) as stage,
+        stage.serving(candidate) as server,
+        closing(stage.counters()) as counters,
+    ):
+        for listing in LISTINGS:
+            subject = Subject(server, counters, Tables(stage.admin_url, listing), products, listing)
+            costs = list(measure_listing(subject, deadline))
+            say(f"{candidate.name}: {products:,} products, {listing.query or 'all'}: {told(costs)}")
+            yield from costs
+
+
+def measure_listing(subject: Subject, deadline: float) -> Iterator[PageCost]:
+    """One listing, deeper and deeper; what breaks the contract is told and is no measurement."""
+    listed = subject.tables.products()
+    walker: Walker | None = None
+    fresh = 0
+    for depth, skipped in zip(DEPTHS, places(listed), strict=True):
+        place = Place("", skipped, jumped=False)
+        try:
+            if time.monotonic() > deadline:
+                raise CandidateError(f"the {CATALOG_LIMIT_S:.0f} s for one catalog are over")
+            walker = walker or Walker(subject.server, subject.listing, subject.tables)
+            place = walker.place_behind(skipped)
+            if place.skipped < fresh:
+                raise CandidateError("no page is left here that was not asked for before")
+            fresh = place.skipped + PAGES * PAGE_SIZE
+            trouble = None if place.skipped == skipped else f"a walk got no farther than {place.skipped:,}"
+            yield cost_of(subject, depth, listed, place, list(measure_pages(subject, place)), trouble)
+        except CandidateError as error:
+            yield cost_of(subject, depth, listed, place, [], str(error))
+
+
+def places(listed: int) -> list[int]:
+    """How many products to skip for every depth: whole pages, no page in two windows, none cut short."""
+    whole = listed // PAGE_SIZE
+    last = [whole - PAGES * count for count in range(len(DEPTHS), 0, -1)]
+    return [PAGE_SIZE * max(0, min(int(depth * whole), end)) for depth, end in zip(DEPTHS, last, strict=True)]
+
+
+def measure_pages(subject: Subject, place: Place) -> Iterator[Spent]:
+    """Pages from a place on, as `next` leads, each with the products that the tables have there."""
+    expected = subject.tables.ids(place.skipped, PAGES * PAGE_SIZE)
+    path: str | None = place.path
+    started = time.monotonic()
+    for number in range(PAGES):
+        if path is None or (number > 1 and time.monotonic() - started > WINDOW_LIMIT_S):
+            return
+        before = subject.counters.snapshot()
+        page = read_page(subject.server, path)
+        spent = subject.counters.since(before)
+        if page.ids != expected[number * PAGE_SIZE :][:PAGE_SIZE]:
+            raise CandidateError(f"GET {path}: not the products behind {place.skipped} and {number} pages")
+        yield Spent(
+            sum(work.calls for work in spent),
+            sum(work.rows for work in spent),
+            sum(work.buffers for work in spent),
+            page.ms,
+        )
+        path = page.next
+
+
+def cost_of(
+    subject: Subject, depth: float, listed: int, place: Place, pages: list[Spent], trouble: str | None = None
+) -> PageCost:
+    """Pages as one record; the first is kept apart."""
+    followers = pages[1:]
+
+    def median(name: str) -> float | None:
+        values = [getattr(page, name) for page in followers]
+        return round(statistics.median(values), 2) if values else None
+
+    return PageCost(
+        products=subject.products,
+        listing=subject.listing.query,
+        depth=depth,
+        skipped=place.skipped,
+        listed=listed,
+        jumped=place.jumped,
+        pages=len(followers),
+        statements=median("statements"),
+        rows=median("rows"),
+        buffers=median("buffers"),
+        page_ms=median("ms"),
+        first_page_buffers=pages[0].buffers if pages else None,
+        first_page_ms=round(pages[0].ms, 2) if pages else None,
+        trouble=trouble,
+    )
+
+
+def told(costs: Sequence[PageCost]) -> str:
+    """Depths with buffers and time, in a line."""
+    return ", ".join(
+        f"{cost.depth:.0%} {cost.trouble}"
+        if cost.buffers is None
+        else f"{cost.depth:.0%} {cost.buffers:,.0f} buffers {cost.page_ms:,.1f} ms"
+        for cost in costs
+    )

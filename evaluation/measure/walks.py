@@ -1,0 +1,175 @@
+"""The way to a far page of a listing: a jump where `next` shows how, a walk where it does not."""
+
+import http.client
+import json
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import psycopg
+
+from evaluation.errors import CandidateError
+from evaluation.measure.work import fetch
+from evaluation.runtime.server import Server
+
+PAGE_SIZE = 20
+FIRST_STEPS = 8
+"""More than the five after which Postgres and its drivers choose the plans they stay with."""
+WALK_LIMIT_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A listing from end to end: its query, and the SQL that chooses its products."""
+
+    query: str
+    condition: str
+
+    def path(self, limit: int) -> str:
+        """Its first page."""
+        return f"/products?{'&'.join(filter(None, (f'limit={limit}', self.query)))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What came back: the products in order, the way on, the client's time."""
+
+    ids: tuple[int, ...]
+    next: str | None
+    ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A page of a walk's beginning: products seen so far, the last of them, and the way on."""
+
+    seen: int
+    last_id: int
+    next: str
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """The part of `next` that says how far a walk is: products seen so far, or the last one's id."""
+
+    name: str
+    is_key: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A page behind so many products, and whether it was reached by a jump."""
+
+    path: str
+    skipped: int
+    jumped: bool
+
+
+class Tables:
+    """What a listing holds according to the tables."""
+
+    def __init__(self, admin_url: str, listing: Listing) -> None:
+        self.admin_url = admin_url
+        self.condition = listing.condition
+
+    def products(self) -> int:
+        """How many there are."""
+        return self._numbers("select count(*) from products where {}")[0]
+
+    def ids(self, skipped: int, count: int) -> tuple[int, ...]:
+        """So many ids behind so many others."""
+        rest = f"order by id offset {skipped} limit {count}"
+        return self._numbers(f"select id from products where {{}} {rest}")
+
+    def _numbers(self, query: str) -> tuple[int, ...]:
+        with psycopg.connect(self.admin_url) as connection:
+            return tuple(row[0] for row in connection.execute(query.format(self.condition).encode()))
+
+
+class Walker:
+    """Finds pages of one listing, each farther than the one before."""
+
+    def __init__(self, server: Server, listing: Listing, tables: Tables) -> None:
+        self.server = server
+        self.tables = tables
+        self.steps = first_steps(server, listing.path(1))
+        self.here = Place(listing.path(PAGE_SIZE), 0, jumped=False)
+
+    def place_behind(self, skipped: int) -> Place:
+        """The page behind so many products, or the farthest before it that there was time to walk to."""
+        return self._jump(skipped) or self._walk(skipped)
+
+    def _jump(self, skipped: int) -> Place | None:
+        """A page asked for by a value that nobody handed out; None where that is refused or misunderstood."""
+        parameter = parameter_of(self.steps)
+        if parameter is None or skipped == 0:
+            return None
+        last_id, expected = self.tables.ids(skipped - 1, 2)
+        path = self.steps[-1].next
+        path = with_query(path, {parameter.name: last_id if parameter.is_key else skipped})
+        with suppress(CandidateError):
+            if read_page(self.server, path).ids == (expected,):
+                return Place(with_query(path, {"limit": PAGE_SIZE}), skipped, jumped=True)
+        return None
+
+    def _walk(self, skipped: int) -> Place:
+        """On from where the last walk ended."""
+        deadline = time.monotonic() + WALK_LIMIT_S
+        while self.here.skipped + PAGE_SIZE <= skipped and time.monotonic() < deadline:
+            page = read_page(self.server, self.here.path)
+            if page.next is None:
+                break
+            self.here = Place(page.next, self.here.skipped + len(page.ids), jumped=False)
+        return self.here
+
+
+def first_steps(server: Server, path: str) -> list[Step]:
+    """The first pages of a walk that takes one product at a time; they warm the server as well."""
+    steps: list[Step] = []
+    while len(steps) < FIRST_STEPS:
+        page = read_page(server, path)
+        if page.next is None or not page.ids:
+            break
+        path = page.next
+        steps.append(Step(len(steps) + 1, page.ids[-1], path))
+    return steps
+
+
+def parameter_of(steps: Sequence[Step]) -> Parameter | None:
+    """What counts the products, or repeats the last id, in every step; None when nothing does."""
+    queries = [dict(parse_qsl(urlsplit(step.next).query)) for step in steps]
+    if len(steps) < 2:
+        return None
+    for name in queries[0]:
+        values = [query.get(name) for query in queries]
+        if values == [str(step.seen) for step in steps]:
+            return Parameter(name, is_key=False)
+        if values == [str(step.last_id) for step in steps]:
+            return Parameter(name, is_key=True)
+    return None
+
+
+def with_query(path: str, values: dict[str, int]) -> str:
+    """The same path with other values in its query."""
+    parts = urlsplit(path)
+    changed = {name: str(value) for name, value in values.items()}
+    return parts._replace(query=urlencode(dict(parse_qsl(parts.query)) | changed)).geturl()
+
+
+def read_page(server: Server, path: str) -> Page:
+    """One page of a listing; CandidateError when it does not come."""
+    started = time.perf_counter()
+    try:
+        status, _, body = fetch(server, path)
+    except (OSError, http.client.HTTPException) as error:
+        raise CandidateError(f"GET {path}: {error!r}") from error
+    ms = 1000 * (time.perf_counter() - started)
+    if status != 200:
+        raise CandidateError(f"GET {path}: {status}")
+    try:
+        answer = json.loads(body)
+        return Page(tuple(item["id"] for item in answer["items"]), answer["next"], ms)
+    except (ValueError, KeyError, TypeError) as error:
+        raise CandidateError(f"GET {path}: no page of a listing") from error

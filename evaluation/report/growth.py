@@ -1,0 +1,74 @@
+"""Page cost against the size of the catalog, as rows that the terminal and Markdown both print."""
+
+from typing import Any
+
+SIDES = ("before", "after")
+
+
+def is_measured(report: dict[str, Any]) -> bool:
+    """Whether a report has anything to say here."""
+    return any(side["pages"] for side in report.get("growth", {}).values())
+
+
+def header(growth: dict[str, Any]) -> list[str]:
+    """What the columns are."""
+    return ["side", "listing", "depth", *(f"{products:,} products" for products in catalogs(growth)), "law"]
+
+
+def rows(growth: dict[str, Any]) -> list[list[str]]:
+    """One for every side, listing and depth: buffers and ms for every size, and the law of the buffers."""
+    return [
+        [name, law["listing"] or "all", f"{law['depth']:.0%}", *cells(growth, name, law), law_cell(law)]
+        for name in SIDES
+        for law in growth[name]["laws"]
+    ]
+
+
+def cells(growth: dict[str, Any], name: str, law: dict[str, Any]) -> list[str]:
+    """What a page of a listing costs at a depth, for every size."""
+    costs = {
+        cost["products"]: cell(cost)
+        for cost in growth[name]["pages"]
+        if (cost["listing"], cost["depth"]) == (law["listing"], law["depth"])
+    }
+    return [costs.get(products, "-") for products in catalogs(growth)]
+
+
+def cell(cost: dict[str, Any]) -> str:
+    """Buffers and ms; where a page lies elsewhere than it was wanted, where."""
+    if cost["buffers"] is None:
+        return "no figures"
+    place = f" at {cost['skipped'] / cost['listed']:.0%}" if cost["trouble"] else ""
+    return f"{cost['buffers']:,.0f} / {cost['page_ms']:,.1f} ms{place}"
+
+
+def law_cell(law: dict[str, Any]) -> str:
+    """The law with its exponent."""
+    power = law["buffers_exponent"]
+    return law["buffers_law"] if power is None else f"{law['buffers_law']} (n^{power:.2f})"
+
+
+def notes(growth: dict[str, Any]) -> list[str]:
+    """How deep pages compare with shallow ones, and what could not be measured."""
+    lines = []
+    for name in SIDES:
+        if found := growth[name]["deepenings"]:
+            worst = max(found, key=lambda one: abs(one["buffers_ratio"] - 1))
+            alike = sum(one["is_alike"] for one in found)
+            lines.append(
+                f"{name}: {alike} of {len(found)} deeper pages within 10 % of the shallowest in buffers, "
+                f"the farthest {worst['buffers_ratio']:.2f} times ({where(worst)})"
+            )
+        troubled = [cost for cost in growth[name]["pages"] if cost["trouble"]]
+        lines += [f"{name}: {where(cost)}: {cost['trouble']}" for cost in troubled]
+    return lines
+
+
+def where(page: dict[str, Any]) -> str:
+    """Which page it is."""
+    return f"{page['listing'] or 'all'}, {page['depth']:.0%} of {page['products']:,} products"
+
+
+def catalogs(growth: dict[str, Any]) -> list[int]:
+    """The sizes, in order."""
+    return sorted({cost["products"] for name in SIDES for cost in growth[name]["pages"]})

@@ -1,0 +1,191 @@
+"""The way to far pages, on served catalogs with 2 000 products."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from evaluation.measure.growth import LISTINGS, PAGES, measure_growth, places
+from evaluation.measure.walks import (
+    PAGE_SIZE,
+    Listing,
+    Parameter,
+    Step,
+    Tables,
+    Walker,
+    parameter_of,
+    read_page,
+)
+from evaluation.runtime.dataset import SIZES
+from evaluation.runtime.patches import apply_patch
+from evaluation.runtime.workbench import Workbench, open_workbench
+
+ROOT = Path(__file__).parents[2]
+BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"
+OPAQUE = ROOT / "patches" / "alternatives" / "opaque-cursor.patch"
+ALL = LISTINGS[0]
+FAR = 1_500
+SMALL = SIZES["small"]
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    """Postgres and Redis, shared by the tests here."""
+    with open_workbench() as bench:
+        yield bench
+
+
+@contextmanager
+def walkers(bench: Workbench, candidate: Path) -> Iterator[Callable[[Listing], Walker]]:
+    """Those who look for pages of a served candidate."""
+    with bench.stage(SMALL) as stage, stage.serving(candidate) as server:
+        yield lambda listing: Walker(server, listing, Tables(stage.admin_url, listing))
+
+
+@pytest.fixture
+def opaque(tmp_path: Path) -> Path:
+    """The reference with a `next` that means nothing to the client."""
+    apply_patch(AFTER, OPAQUE.read_text(), tmp_path / "opaque")
+    return tmp_path / "opaque"
+
+
+@pytest.mark.parametrize(
+    ("spelling", "parameter"),
+    [
+        ("/products?limit=1&skip={seen}", Parameter("skip", is_key=False)),
+        ("/products?cursor={last_id}&limit=1", Parameter("cursor", is_key=True)),
+        ("/products?limit=1&page=abc{last_id}", None),
+        ("/products?limit=1", None),
+    ],
+)
+def test_the_parameter_is_the_one_that_goes_along_with_the_walk(
+    spelling: str, parameter: Parameter | None
+) -> None:
+    walk = [(1, 1), (2, 2), (3, 3), (4, 5)]
+
+    steps = [Step(seen, last, spelling.format(seen=seen, last_id=last)) for seen, last in walk]
+
+    assert parameter_of(steps) == parameter
+
+
+@pytest.mark.parametrize("candidate", [BEFORE, AFTER], ids=lambda path: path.name)
+def test_a_readable_next_is_jumped_along_to_exactly_the_right_products(
+    bench: Workbench, candidate: Path
+) -> None:
+    with walkers(bench, candidate) as walker_of:
+        for listing, skipped in zip(LISTINGS, (FAR, 20, 160), strict=True):
+            walker = walker_of(listing)
+
+            place = walker.place_behind(skipped)
+            page = read_page(walker.server, place.path)
+
+            assert (place.jumped, place.skipped) == (True, skipped)
+            assert page.ids == walker.tables.ids(skipped, PAGE_SIZE)
+            assert len(page.ids) == PAGE_SIZE
+
+
+def test_an_opaque_next_is_walked_along_to_exactly_the_right_products(bench: Workbench, opaque: Path) -> None:
+    with walkers(bench, opaque) as walker_of:
+        walker = walker_of(ALL)
+        for skipped in (40, FAR):
+            place = walker.place_behind(skipped)
+
+            assert (place.jumped, place.skipped) == (False, skipped)
+            assert read_page(walker.server, place.path).ids == walker.tables.ids(skipped, PAGE_SIZE)
+
+
+def test_a_walk_ends_when_its_time_is_over(
+    bench: Workbench, opaque: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("evaluation.measure.walks.WALK_LIMIT_S", 0.1)
+    with walkers(bench, opaque) as walker_of:
+        walker = walker_of(ALL)
+
+        place = walker.place_behind(FAR)
+
+        assert 0 < place.skipped < FAR
+        assert read_page(walker.server, place.path).ids == walker.tables.ids(place.skipped, PAGE_SIZE)
+
+
+def test_windows_are_whole_and_have_no_page_in_common() -> None:
+    for listed in (180, 219, 1_000, 90_000):
+        starts = places(listed)
+
+        assert all(later - sooner >= PAGES * PAGE_SIZE for sooner, later in pairwise(starts))
+        assert starts[-1] + PAGES * PAGE_SIZE <= listed
+
+    assert places(900_000)[-1] / 900_000 >= 0.98
+
+
+def test_far_pages_of_both_catalogs_are_measured_whatever_they_cost(bench: Workbench) -> None:
+    said: list[str] = []
+
+    before, after = ([*measure_growth(bench, path, said.append, [SMALL])] for path in (BEFORE, AFTER))
+
+    assert len(said) == 2 * len(LISTINGS)
+    for slow, fast in zip(before, after, strict=True):
+        assert (slow.listing, slow.depth, slow.skipped) == (fast.listing, fast.depth, fast.skipped)
+        if "category" in slow.listing:
+            continue
+        assert slow.trouble is fast.trouble is None
+        assert slow.pages == fast.pages == PAGES - 1
+        assert (slow.statements or 0) > 10 * (fast.statements or 0) > 0
+        assert (slow.buffers or 0) > (fast.buffers or 0) > PAGE_SIZE
+
+
+def test_pages_with_other_products_than_the_tables_are_no_measurement(
+    bench: Workbench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Listing("is_active=false", "is_active and id <> 3")
+    monkeypatch.setattr("evaluation.measure.growth.LISTINGS", (other,))
+    monkeypatch.setattr("evaluation.measure.walks.WALK_LIMIT_S", 0.1)
+
+    costs = measure_growth(bench, AFTER, lambda _: None, [SMALL])
+
+    assert {cost.buffers for cost in costs} == {None}
+    assert "not the products" in (costs[0].trouble or "")
+
+
+def changed(catalog: Path, folder: Path, *changes: tuple[str, str]) -> Path:
+    """A copy of a catalog with other words in its main module."""
+    shutil.copytree(catalog, folder)
+    text = (folder / "main.py").read_text()
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    (folder / "main.py").write_text(text)
+    return folder
+
+
+LOADING = "\n    async def load("
+
+
+def test_a_next_that_cannot_be_forged_is_walked_along(bench: Workbench, tmp_path: Path) -> None:
+    signed = changed(
+        AFTER,
+        tmp_path / "signed",
+        ("    is_active: bool = True,\n", "    is_active: bool = True,\n    sign: str = '',\n"),
+        (LOADING, f"\n    if cursor and sign != f's{{cursor % 97}}':\n        raise RuntimeError{LOADING}"),
+        ("'cursor': items[-1].id", "'sign': f's{items[-1].id % 97}', 'cursor': items[-1].id"),
+    )
+    with walkers(bench, signed) as walker_of:
+        walker = walker_of(ALL)
+
+        place = walker.place_behind(200)
+
+        assert (place.jumped, place.skipped) == (False, 200)
+        assert read_page(walker.server, place.path).ids == walker.tables.ids(200, PAGE_SIZE)
+
+
+def test_a_page_that_does_not_come_is_told_and_is_no_measurement(bench: Workbench, tmp_path: Path) -> None:
+    refusal = "\n    if cursor > 900:\n        raise RuntimeError"
+    broken = changed(AFTER, tmp_path / "broken", (LOADING, f"{refusal}{LOADING}"))
+
+    shallow, middle, deep = measure_growth(bench, broken, lambda _: None, [SMALL])[:3]
+
+    assert shallow.buffers
+    assert (middle.buffers, deep.buffers) == (None, None)
+    assert "500" in (middle.trouble or "")
