@@ -83,8 +83,8 @@ def grade_once(bench: Workbench, folder: Path) -> Grading:
     """One whole grading."""
     started = time.monotonic()
     outcome, verdicts = graded(bench, folder, PLAN)
-    words = {True: "passed", False: "failed"}
-    rows = tuple(f"{one.requirement} {words.get(one.passed, 'unknown')}" for one in verdicts)
+    words = {True: "passed", False: "failed", None: "unknown"}
+    rows = tuple(f"{one.requirement} {words[one.passed]}" for one in verdicts)
     return Grading(outcome.name, rows, " ".join(outcome.reason.split()), time.monotonic() - started)
 
 

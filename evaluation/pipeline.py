@@ -25,7 +25,7 @@ from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge, split
 from evaluation.measure.growth import CATALOGS, measure_growth
 from evaluation.measure.integrity import files_changed, look_for_tampering, roles_taken, rows_lost, unearned
-from evaluation.measure.load import measure_load
+from evaluation.measure.load import measure_load, measure_long
 from evaluation.measure.suite import run_suite
 from evaluation.measure.work import measure_work
 from evaluation.records import (
@@ -208,6 +208,9 @@ def measure_requests(bench: Workbench, candidate: Path, plan: Plan, say: Say) ->
         if plan.with_load:
             say(f"{candidate.name}: 500 clients at once")
             load = measure_load(stage, candidate)
+        if plan.with_growth:
+            say(f"{candidate.name}: a minute of popular pages")
+            load += measure_long(stage, candidate)
         signals = [*unearned(work), *roles_taken(stage), *rows_lost(stage, plan.products)]
     return Requests(work, load, (*signals, *files_changed(files, candidate)))
 

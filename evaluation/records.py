@@ -57,7 +57,11 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class LoadSample:
-    """Rounds of a scenario on one candidate and on the null server beside it, outcomes by status."""
+    """Rounds of a scenario on one candidate and, beside it, on the null server, outcomes by status.
+
+    `hit_ratio` is the share of requests for which no reviews were read from Postgres. `ceiling_rounds` are
+    nginx's, sending the same bytes from disk; `floor_rounds` those of one statement that builds the page.
+    """
 
     scenario: str
     clients: int
@@ -69,6 +73,10 @@ class LoadSample:
     server_peak_mb: float
     bodies_checked: int
     bodies_wrong: int
+    warm_up_requests: int = 0
+    hit_ratio: float | None = None
+    ceiling_rounds: tuple[Round, ...] = ()
+    floor_rounds: tuple[Round, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,10 +127,10 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a candidate meets a requirement, and the numbers that say so."""
+    """Whether a candidate meets a requirement (None: the machine cannot tell), and the numbers behind it."""
 
     requirement: str
-    passed: bool
+    passed: bool | None
     evidence: dict[str, object]
 
 
@@ -168,5 +176,6 @@ def measured_from(saved: dict[str, Any]) -> Measured:
 
 def load_sample_from(saved: dict[str, Any]) -> LoadSample:
     """The same for a LoadSample."""
-    rounds = {name: tuple(Round(**one) for one in saved[name]) for name in ("rounds", "null_rounds")}
+    names = ("rounds", "null_rounds", "ceiling_rounds", "floor_rounds")
+    rounds = {name: tuple(Round(**one) for one in saved.get(name, ())) for name in names}
     return LoadSample(**{**saved, **rounds})

@@ -30,5 +30,5 @@ def sides_of(
         wrong.append("it holds no load (made with --profile full?)")
     if wrong:
         raise UsageError(f"the report cannot be reused: {'; '.join(wrong)}")
-    before, after = (side if with_load else replace(side, load=()) for side in sides.values())
+    before, after = (side if with_load else replace(side, load=(), growth=()) for side in sides.values())
     return before, after

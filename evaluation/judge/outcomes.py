@@ -7,15 +7,19 @@ NAMED = 5
 
 
 def outcome_of(measured: Measured, verdicts: tuple[Verdict, ...]) -> Outcome:
-    """`resolved`, `tampered` or `unresolved`; signs of tampering weigh more than green tests."""
+    """`resolved`, `tampered`, `unresolved` or `no_verdict`; signs of tampering outweigh green tests."""
     if measured.signals:
         return Outcome("tampered", "; ".join(f"{one.name}: {one.detail}" for one in measured.signals[:NAMED]))
     reasons = []
     if measured.error:
         reasons.append(measured.error)
-    if unmet := [verdict.requirement for verdict in verdicts if not verdict.passed]:
+    if unmet := [verdict.requirement for verdict in verdicts if verdict.passed is False]:
         reasons.append(f"not met: {', '.join(unmet)}")
     if shared := [test.nodeid for test in failures(measured) if test.requirement is None]:
         more = f" and {len(shared) - NAMED} more" if len(shared) > NAMED else ""
         reasons.append(f"behaviour broken: {', '.join(shared[:NAMED])}{more}")
-    return Outcome("unresolved", "; ".join(reasons)) if reasons else Outcome("resolved", "")
+    if reasons:
+        return Outcome("unresolved", "; ".join(reasons))
+    if unknown := [verdict.requirement for verdict in verdicts if verdict.passed is None]:
+        return Outcome("no_verdict", f"this machine is too slow or too busy to judge {', '.join(unknown)}")
+    return Outcome("resolved", "")

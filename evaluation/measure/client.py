@@ -45,12 +45,14 @@ class Request:
 class Plan:
     """A load: `requests` are sent in order from `first` on, by `clients` connections, over and over.
 
+    The connections are shared out among `ports` of 127.0.0.1, which are processes of one catalog.
+
     Closed loop when `rate` is None: every client has one request under way. Open loop otherwise: requests
     are due at `rate` a second, and their latency counts from when they were due. Ends after `seconds`, or
     once `stop_after` requests were sent; what is under way then has `patience_s` to come back.
     """
 
-    port: int
+    ports: list[int]
     clients: int
     requests: list[dict[str, Any]]
     seconds: float
@@ -127,7 +129,8 @@ class Load:
     async def run(self) -> Result:
         """Connect, send, and collect until the time is over or everything is answered."""
         loop = asyncio.get_running_loop()
-        connections = [Connection(self) for _ in range(self.plan.clients)]
+        ports = self.plan.ports
+        connections = [Connection(self, ports[n % len(ports)]) for n in range(self.plan.clients)]
         self.started = time.perf_counter()
         loop.call_later(self.plan.warm_up_s, self.begin_measuring)
         loop.call_later(self.plan.warm_up_s + self.plan.seconds, self.stop)
@@ -185,8 +188,9 @@ class Load:
 class Connection(asyncio.BufferedProtocol):
     """One keep-alive connection with at most one request under way."""
 
-    def __init__(self, load: Load) -> None:
+    def __init__(self, load: Load, port: int) -> None:
         self.load = load
+        self.port = port
         self.buffer = bytearray(BUFFER_BYTES)
         self.view = memoryview(self.buffer)
         self.transport: asyncio.Transport | None = None
@@ -200,7 +204,7 @@ class Connection(asyncio.BufferedProtocol):
         """Open the connection; a refusal is counted."""
         loop = asyncio.get_running_loop()
         try:
-            transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self.load.plan.port)
+            transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self.port)
             self.transport = transport
         except OSError:
             self.load.result.count("refused")

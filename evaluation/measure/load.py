@@ -1,77 +1,108 @@
 """Five hundred clients: rounds of every scenario, those of a null server between them."""
 
-import base64
-import gzip
+import asyncio
+import http.client
 import json
-import subprocess
-import sys
+import time
 import urllib.request
 from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import redis
 
-from evaluation.errors import InfrastructureError
-from evaluation.measure.scenarios import FIRST_PAGE, VERSION, Scenario, gets, scenarios
+from evaluation.measure.answers import check_bodies, check_versions
+from evaluation.measure.rounds import round_of, round_of_ms, run_client, run_observed, sample
+from evaluation.measure.scenarios import CLIENTS, FIRST_PAGE, LONG_S, Scenario, gets, popular_paths, scenarios
 from evaluation.measure.work import fetch
+from evaluation.measure.yardsticks import Floor, ceiling
 from evaluation.records import LoadSample, Round
 from evaluation.runtime.expected import expected_products
 from evaluation.runtime.server import Server
-from evaluation.runtime.workbench import Stage
+from evaluation.runtime.workbench import CLAIM, Stage
 
-ROOT = Path(__file__).parents[2]
-CLIENTS = 500
 ROUNDS = 5
-ROUND_S = 0.4
+ROUND_S = 0.3
 WARM_UP_S = 0.1
 PATIENCE_S = 10.0
 BASELINE_PATIENCE_S = 30.0
 WALK_PAGES = 60
+COLD_PAGES = 6
+LIFETIME_S = 61
 
 
 def measure_load(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
     """The stampede; then every scenario, unless the stampede shows that there is no use."""
-    stampede = measure_stampede(stage, candidate)
+    stampede = measure_stampede(stage, candidate, processes=1)
     if stampede.outcomes.get("200", 0) < CLIENTS:
         return (stampede,)
+    two = measure_stampede(stage, candidate, processes=2)
+    with stage.serving(candidate) as server, stage.serving(candidate) as second:
+        page = page_as_sent(server)
+        cold = asyncio.run(measure_cold_page(stage, server))
+        ids = [item["id"] for item in json.loads(fetch(server, FIRST_PAGE)[2])["items"]]
+        kinds = scenarios(products_of(stage), ids, far_pages(server), etag_of(server))
+        with (
+            stage.serving(candidate, options=("--null", str(len(page)))) as null,
+            ceiling(page, stage.folder, stage.janitor) as nginx,
+        ):
+            field = Field(stage, (server, second), null, nginx)
+            return (stampede, two, cold, *(measure_scenario(field, kind) for kind in kinds))
+
+
+def measure_long(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
+    """A minute of popular pages on a fresh server, from the first miss on: what it does to memory."""
     with stage.serving(candidate) as server:
-        first = fetch(server, FIRST_PAGE)
-        options = ("--null", str(first[1]))
-        with stage.serving(candidate, options=options) as null:
-            ids = [item["id"] for item in json.loads(first[2])["items"]]
-            kinds = scenarios(products_of(stage), ids, far_pages(server), etag_of(server))
-            return (stampede, *(measure_scenario(stage, server, null, kind) for kind in kinds))
+        plan = {
+            "ports": [server.port],
+            "clients": CLIENTS,
+            "requests": gets(popular_paths()),
+            "seconds": LONG_S,
+            "patience_s": PATIENCE_S,
+        }
+        spent, cpu_s, [result] = run_observed(stage, [server], [plan])
+        checked = check_bodies(stage.admin_url, result["kept"])
+        return (sample(Scenario("popular_60s", []), [result], [server], spent, cpu_s, checked),)
 
 
-def measure_stampede(stage: Stage, candidate: Path) -> LoadSample:
-    """500 clients on one cold page of a server that has just started; again if they were answered."""
-    rounds, outcomes, statements = [], Counter[str](), 0
-    kept: list[dict[str, Any]] = []
-    cpu = peak = 0.0
+def measure_stampede(stage: Stage, candidate: Path, processes: int) -> LoadSample:
+    """500 clients on one cold page of processes that have just started; again if they were answered."""
+    name = "stampede" if processes == 1 else "stampede_two_processes"
+    results: list[dict[str, Any]] = []
+    nulls: list[Round] = []
+    samples: list[LoadSample] = []
+    size = 0
     for _ in range(ROUNDS):
-        with stage.serving(candidate) as server:
-            counters = stage.counters()
-            before = counters.snapshot()
-            [result] = run_client([stampede_plan(server)])
-            statements += sum(work.calls for work in counters.since(before))
-            counters.close()
-            cpu, peak = cpu + server.cpu_seconds(), max(peak, server.peak_mb())
-        outcomes.update(result["outcomes"])
-        rounds.append(round_of(result))
-        kept += result["kept"]
         forget(stage)
-        if result["outcomes"].get("200", 0) < CLIENTS:
-            break
-    checked, wrong = check_bodies(stage, kept)
-    return sample("stampede", outcomes, rounds, [], statements, cpu, peak, checked, wrong)
+        with stage.serving(candidate) as server, stage.serving(candidate) as second:
+            servers = [server, second][:processes]
+            spent, cpu_s, [result] = run_observed(stage, servers, [stampede_plan(servers)])
+            results.append(result)
+            samples.append(sample(Scenario(name, []), [result], servers, spent, cpu_s, (0, 0)))
+            if result["outcomes"].get("200", 0) < CLIENTS:
+                break
+            size = size or len(page_as_sent(server))
+        with stage.serving(candidate, options=("--null", str(size))) as null:
+            nulls += map(round_of, run_client([stampede_plan([null])]))
+    checked, wrong = check_bodies(stage.admin_url, [one for result in results for one in result["kept"]])
+    return replace(
+        samples[0],
+        outcomes=dict(sum((Counter(one.outcomes) for one in samples), Counter[str]())),
+        rounds=tuple(one.rounds[0] for one in samples),
+        null_rounds=tuple(nulls),
+        statements_per_request=max(one.statements_per_request for one in samples),
+        server_peak_mb=max(one.server_peak_mb for one in samples),
+        bodies_checked=checked,
+        bodies_wrong=wrong,
+    )
 
 
-def stampede_plan(server: Server) -> dict[str, Any]:
+def stampede_plan(servers: Sequence[Server]) -> dict[str, Any]:
     """One request each, latency from when it was sent; nobody is asked twice."""
     return {
-        "port": server.port,
+        "ports": [server.port for server in servers],
         "clients": CLIENTS,
         "requests": gets([FIRST_PAGE]),
         "seconds": BASELINE_PATIENCE_S,
@@ -81,157 +112,80 @@ def stampede_plan(server: Server) -> dict[str, Any]:
     }
 
 
-def measure_scenario(stage: Stage, server: Server, null: Server, kind: Scenario) -> LoadSample:
-    """Rounds in the order A B B A, candidate and null server, by one client process."""
-    order = [server if (number + number // 2) % 2 == 0 else null for number in range(2 * ROUNDS)]
-    plans: list[dict[str, Any]] = []
-    first = 0
-    for target in order:
-        requests = kind.requests if target is server else gets([FIRST_PAGE])
-        plans.append(
-            {
-                "port": target.port,
-                "clients": CLIENTS,
-                "requests": requests,
-                "seconds": ROUND_S,
-                "first": first if target is server else 0,
-                "warm_up_s": WARM_UP_S if plans else max(WARM_UP_S, kind.warm_up_s),
-                "patience_s": PATIENCE_S,
-                "keep_every": kind.keep_every,
-            }
-        )
-        first += len(kind.requests) // ROUNDS * (target is server)
-    counters = stage.counters()
-    before, cpu = counters.snapshot(), server.cpu_seconds()
-    results = run_client(plans)
-    statements = sum(work.calls for work in counters.since(before))
-    counters.close()
-    mine = [result for result, target in zip(results, order, strict=True) if target is server]
-    nulls = [result for result, target in zip(results, order, strict=True) if target is null]
-    outcomes = Counter[str]()
-    for result in mine:
-        outcomes.update(result["outcomes"])
-    kept = [one for result in mine for one in result["kept"]]
-    checked, wrong = check_bodies(stage, kept) if kind.checked else check_versions(kept)
-    return sample(
-        kind.name,
-        outcomes,
-        [round_of(result) for result in mine],
-        [round_of(result) for result in nulls],
-        statements,
-        server.cpu_seconds() - cpu,
-        server.peak_mb(),
-        checked,
-        wrong,
-        sent=sum(result["sent"] for result in mine),
-    )
-
-
-def run_client(plans: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Plans to a client process of their own, results back."""
-    done = subprocess.run(
-        [sys.executable, "-m", "evaluation.measure.client"],
-        cwd=ROOT,
-        input=json.dumps(plans),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise InfrastructureError(f"the load client broke:\n{done.stderr[-2000:]}")
-    results: list[dict[str, Any]] = json.loads(done.stdout)
-    return results
-
-
-def round_of(result: dict[str, Any]) -> Round:
-    """What one round comes to."""
-    latencies = sorted(result["latencies_ms"])
-    seconds = result["seconds"]
-
-    def rank(share: float) -> float | None:
-        return round(latencies[int(share * (len(latencies) - 1))], 2) if latencies else None
-
-    return Round(
-        requests=len(latencies),
-        throughput=round(len(latencies) / seconds, 1),
-        p50_ms=rank(0.50),
-        p95_ms=rank(0.95),
-        p99_ms=rank(0.99),
-        max_ms=rank(1.0),
-        client_cpu=round(result["cpu_seconds"] / seconds, 3),
-    )
-
-
-def sample(
-    name: str,
-    outcomes: Counter[str],
-    rounds: list[Round],
-    null_rounds: list[Round],
-    statements: int,
-    cpu_s: float,
-    peak_mb: float,
-    checked: int,
-    wrong: int,
-    sent: int | None = None,
-) -> LoadSample:
-    """All rounds of a scenario as one record."""
-    sent = sent or sum(outcomes.values())
+async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
+    """One client and the first page, once its minute is over; beside it the one statement that builds it."""
+    floor = await Floor.open(stage.admin_url)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    rounds, floors = [], []
+    for _ in range(ROUNDS):
+        pages_ms, floors_ms = [], []
+        for _ in range(COLD_PAGES):
+            server.ask("advance", seconds=LIFETIME_S)
+            forget(stage)
+            pages_ms.append(ms_of_a_get(connection, FIRST_PAGE))
+            floors_ms.append(await floor.ms())
+        rounds.append(round_of_ms(pages_ms))
+        floors.append(round_of_ms(floors_ms))
+    connection.close()
+    await floor.connection.close()
+    pages = COLD_PAGES * ROUNDS
     return LoadSample(
-        scenario=name,
-        clients=CLIENTS,
-        outcomes=dict(outcomes),
-        rounds=tuple(rounds),
-        null_rounds=tuple(null_rounds),
-        statements_per_request=round(statements / max(1, sent), 4),
-        server_cpu_ms_per_request=round(1000 * cpu_s / max(1, sent), 4),
-        server_peak_mb=round(peak_mb, 1),
-        bodies_checked=checked,
-        bodies_wrong=wrong,
+        "cold_page_one_client", 1, {"200": pages}, tuple(rounds), (), 0, 0, server.peak_mb(), 0, 0,
+        floor_rounds=tuple(floors),
+    )  # fmt: skip
+
+
+def ms_of_a_get(connection: http.client.HTTPConnection, path: str) -> float:
+    """From the request to the last byte of the answer, which is not inflated."""
+    started = time.perf_counter()
+    connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
+    connection.getresponse().read()
+    return 1000 * (time.perf_counter() - started)
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Where scenarios are run: the candidate's processes, the null server, nginx where there is one."""
+
+    stage: Stage
+    servers: tuple[Server, Server]
+    null: Server
+    nginx_port: int | None
+
+
+def measure_scenario(field: Field, kind: Scenario) -> LoadSample:
+    """Rounds in the order A B B A by one client process: candidate, null server, and nginx for one page."""
+    servers = field.servers[: kind.processes]
+    targets = {"candidate": [server.port for server in servers], "null": [field.null.port]}
+    if kind.name == "hot" and field.nginx_port is not None:
+        targets["ceiling"] = [field.nginx_port]
+    order = [name for n in range(ROUNDS) for name in (list(targets) if n % 2 == 0 else reversed(targets))]
+    plans = [plan_of_round(kind, targets[name], name, number) for number, name in enumerate(order)]
+    spent, cpu_s, results = run_observed(field.stage, servers, plans)
+    by_target = {name: [r for r, who in zip(results, order, strict=True) if who == name] for name in targets}
+    kept = [one for result in by_target["candidate"] for one in result["kept"]]
+    checked = check_bodies(field.stage.admin_url, kept) if kind.checked else check_versions(kept)
+    return replace(
+        sample(kind, by_target["candidate"], servers, spent, cpu_s, checked),
+        null_rounds=tuple(map(round_of, by_target["null"])),
+        ceiling_rounds=tuple(map(round_of, by_target.get("ceiling", []))),
     )
 
 
-def check_bodies(stage: Stage, kept: list[dict[str, Any]]) -> tuple[int, int]:
-    """Kept bodies against the tables: how many were looked at, how many are wrong."""
-    wrong = 0
-    for one in kept:
-        seen = json.loads(unpacked(one["body"]))
-        items = seen["items"] if isinstance(seen, dict) and "items" in seen else seen
-        items = items if isinstance(items, list) else [items]
-        wrong += items != expected_products(stage.admin_url, where(one["path"]))
-    return len(kept), wrong
-
-
-def check_versions(kept: list[dict[str, Any]]) -> tuple[int, int]:
-    """Kept reads of the first page: none may be older than a write that was answered before they began."""
-    reads = [one for one in kept if one["path"] == FIRST_PAGE and one["floor"]]
-    return len(reads), sum(is_older(json.loads(unpacked(one["body"])), one["floor"]) for one in reads)
-
-
-def is_older(page: dict[str, Any], floor: dict[str, int]) -> bool:
-    """Whether a product of the page shows less than the version written before the page was asked for."""
-    names = {f"/products/{item['id']}": item["name"] for item in page["items"]}
-    return any(
-        not names[path].startswith(VERSION) or int(names[path].removeprefix(VERSION)) < version
-        for path, version in floor.items()
-    )
-
-
-def unpacked(body: str) -> bytes:
-    """A kept body, inflated."""
-    raw = base64.b64decode(body)
-    return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-
-
-def where(path: str) -> str:
-    """The SQL that chooses what a path asks for."""
-    parts = urlsplit(path)
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    if parts.path == "/products":
-        filters = ["is_active" if query.get("is_active", "true") == "true" else "not is_active"]
-        filters += [f"category_id = {int(query['category_id'])}"] if "category_id" in query else []
-        return f"where {' and '.join(filters)} order by id limit {int(query.get('limit', 20))}"
-    ids = [int(number) for number in query.get("ids", parts.path.rpartition("/")[2]).split(",")]
-    return f"join unnest(array{ids}) with ordinality as wanted (id, place) using (id) order by place"
+def plan_of_round(kind: Scenario, ports: list[int], target: str, number: int) -> dict[str, Any]:
+    """One round of a scenario; everybody but the candidate is asked for one page."""
+    mine = target == "candidate"
+    return {
+        "ports": ports,
+        "clients": kind.clients,
+        "requests": kind.requests if mine else gets([FIRST_PAGE]),
+        "seconds": kind.round_s if mine else ROUND_S,
+        "first": number * len(kind.requests) // (3 * ROUNDS) if mine else 0,
+        "rate": kind.rate_per_s,
+        "warm_up_s": max(WARM_UP_S, kind.warm_up_s if number == 0 else 0.0),
+        "patience_s": PATIENCE_S,
+        "keep_every": kind.keep_every,
+    }
 
 
 def far_pages(server: Server) -> list[str]:
@@ -263,7 +217,16 @@ def products_of(stage: Stage) -> int:
     return int(expected_products(stage.admin_url, "order by id desc limit 1")[0]["id"])
 
 
+def page_as_sent(server: Server) -> bytes:
+    """The first page's body as it comes over the wire."""
+    request = urllib.request.Request(server.url + FIRST_PAGE, headers={"Accept-Encoding": "gzip"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        body: bytes = answer.read()
+        return body
+
+
 def forget(stage: Stage) -> None:
-    """Empty the stage's Redis database, so that the next server starts cold."""
+    """Empty the stage's Redis database but for our claim to it, so that the next server starts cold."""
     with redis.Redis.from_url(stage.redis_url) as client:
-        client.flushdb()
+        if keys := [key for key in client.scan_iter(count=1000) if key != CLAIM.encode()]:
+            client.delete(*keys)

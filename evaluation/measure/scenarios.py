@@ -7,6 +7,10 @@ from random import Random
 from typing import Any
 
 SEED = 847
+CLIENTS = 500
+FEW_CLIENTS = 50
+OPEN_RATE_PER_S = 2_000.0
+LONG_S = 60.0
 FIRST_PAGE = "/products?limit=20"
 REQUESTS = 20_000
 POPULAR_PAGES = 2_000
@@ -19,7 +23,8 @@ VERSION = "Version "
 class Scenario:
     """Requests as `client.Request` takes them; `checked` when kept bodies can be held against the tables.
 
-    `warm_up_s` is for the first round alone, and is not measured.
+    `warm_up_s` is for the first round alone, and is not measured. With a rate the loop is open: requests are
+    due whether or not those before them were answered.
     """
 
     name: str
@@ -27,6 +32,10 @@ class Scenario:
     checked: bool = True
     keep_every: int = 2_000
     warm_up_s: float = 0.0
+    round_s: float = 0.3
+    clients: int = CLIENTS
+    rate_per_s: float | None = None
+    processes: int = 1
 
 
 def listings(limits: range) -> list[str]:
@@ -72,11 +81,14 @@ def scenarios(products: int, first_ids: list[int], far_pages: list[str], etag: s
     batches = [",".join(str(n) for n in chance.sample(range(1, products + 1), 20)) for _ in range(500)]
     return [
         Scenario("hot", gets([FIRST_PAGE])),
+        Scenario("hot_two_processes", gets([FIRST_PAGE]), processes=2),
+        Scenario("hot_open_loop", gets([FIRST_PAGE]), rate_per_s=OPEN_RATE_PER_S),
+        Scenario("hot_one_client", gets([FIRST_PAGE]), clients=1),
         Scenario("revalidate", gets([FIRST_PAGE], **{"If-None-Match": etag}), checked=False),
-        Scenario("popular", gets(popular_paths()), warm_up_s=5.0),
+        Scenario("popular", gets(popular_paths()), warm_up_s=8.0, round_s=1.0),
         Scenario("deep", gets(far_pages), checked=False),
-        Scenario("detail", gets([f"/products/{number}" for number in ids])),
-        Scenario("batch", gets([f"/products/batch?ids={batch}" for batch in batches])),
-        Scenario("cold", gets(listings(range(30, 101)))),
+        Scenario("detail", gets([f"/products/{number}" for number in ids]), clients=FEW_CLIENTS),
+        Scenario("batch", gets([f"/products/batch?ids={batch}" for batch in batches]), clients=FEW_CLIENTS),
+        Scenario("cold", gets(listings(range(30, 101))), clients=FEW_CLIENTS),
         Scenario("mixed", mixed_requests(first_ids), checked=False, keep_every=20),
     ]

@@ -30,7 +30,7 @@ def as_report(found: Evaluation) -> dict[str, Any]:
         "error": found.outcome.reason or None,
         "environment": found.environment,
         "results": {
-            "before": side(found.before, all(verdict.passed for verdict in found.before_verdicts)),
+            "before": side(found.before, all(verdict.passed is True for verdict in found.before_verdicts)),
             "after": side(found.after, success),
             "comparison": {
                 "fail_to_pass": found.fail_to_pass,

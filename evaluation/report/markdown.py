@@ -4,7 +4,7 @@ from typing import Any
 
 from evaluation.report import growth
 
-MARKS = {True: "pass", False: "**fail**"}
+MARKS = {True: "pass", False: "**fail**", None: "no verdict"}
 
 
 def text(reports: list[dict[str, Any]]) -> str:

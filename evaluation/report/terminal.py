@@ -5,12 +5,14 @@ from typing import Any
 
 from evaluation.report import growth
 
+MARKS = {True: "pass", False: "fail", None: "no verdict"}
+
 
 def summary(report: dict[str, Any]) -> str:
     """Requirements, work and load of both sides in a screenful."""
     lines = ["", "requirement   before   after"]
     for row in report["requirements"]:
-        marks = ["pass" if row[name]["passed"] else "fail" for name in ("before", "after")]
+        marks = [MARKS[row[name]["passed"]] for name in ("before", "after")]
         lines.append(f"{row['requirement']:<14}{marks[0]:<9}{marks[1]}")
     lines += ["", *work_lines(report["work"]), "", *load_lines(report["load"])]
     if growth.is_measured(report):

@@ -20,6 +20,8 @@ from evaluation.runtime.nurseries import Nurseries
 from evaluation.runtime.server import FREE_PORT, Server, serving
 from evaluation.runtime.services import Services, open_services
 
+CLAIM = "hofaz9:claimed"
+"""A key that says that a Redis database is in use."""
 REQUIRED_MODULES = ("__init__.py", "main.py", "database.py")
 
 
@@ -48,6 +50,7 @@ class Stage:
     redis_url: str
     folder: Path
     nurseries: Nurseries
+    janitor: Janitor
 
     @contextmanager
     def serving(
@@ -108,6 +111,7 @@ class Workbench:
                 redis_url,
                 self.folder,
                 self.nurseries,
+                self.janitor,
             )
 
     def free_redis_database(self) -> int:
@@ -115,7 +119,7 @@ class Workbench:
         for number in range(1, 64):
             with redis.Redis.from_url(f"{self.services.redis_url.rstrip('/')}/{number}") as client:
                 try:
-                    if client.dbsize() == 0 and client.set("hofaz9:claimed", 1, nx=True):
+                    if client.dbsize() == 0 and client.set(CLAIM, 1, nx=True):
                         return number
                 except redis.ResponseError:
                     break

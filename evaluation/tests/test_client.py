@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.measure.load import run_client
+from evaluation.measure.rounds import run_client
 from evaluation.runtime.janitor import Janitor
 from evaluation.runtime.nurseries import Nurseries
 from evaluation.runtime.server import Server, serving
@@ -29,7 +29,7 @@ def null(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 def test_a_closed_loop_sends_exactly_what_it_is_told(null: Server) -> None:
-    plan = {"port": null.port, "clients": 7, "requests": READS, "seconds": 5, "stop_after": 100}
+    plan = {"ports": [null.port], "clients": 7, "requests": READS, "seconds": 5, "stop_after": 100}
 
     [result] = run_client([plan])
 
@@ -40,7 +40,7 @@ def test_a_closed_loop_sends_exactly_what_it_is_told(null: Server) -> None:
 
 
 def test_an_open_loop_keeps_its_rate(null: Server) -> None:
-    plan = {"port": null.port, "clients": 5, "requests": READS, "seconds": 1, "rate": 200}
+    plan = {"ports": [null.port], "clients": 5, "requests": READS, "seconds": 1, "rate": 200}
 
     [result] = run_client([plan])
 
@@ -49,7 +49,7 @@ def test_an_open_loop_keeps_its_rate(null: Server) -> None:
 
 
 def test_warm_up_is_kept_apart(null: Server) -> None:
-    plan = {"port": null.port, "clients": 2, "requests": READS, "seconds": 0.2, "warm_up_s": 0.2}
+    plan = {"ports": [null.port], "clients": 2, "requests": READS, "seconds": 0.2, "warm_up_s": 0.2}
 
     [result] = run_client([plan])
 
@@ -76,7 +76,7 @@ def test_a_client_that_was_hung_up_on_comes_back() -> None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         port = server.server_address[1]
         [result] = run_client(
-            [{"port": port, "clients": 3, "requests": READS, "seconds": 5, "stop_after": 30}]
+            [{"ports": [port], "clients": 3, "requests": READS, "seconds": 5, "stop_after": 30}]
         )
         server.shutdown()
 
@@ -85,7 +85,7 @@ def test_a_client_that_was_hung_up_on_comes_back() -> None:
 
 def test_a_write_waits_for_the_write_before_to_the_same_path(null: Server) -> None:
     writes = [{"path": "/p", "method": "PUT", "body": "{}", "write": n} for n in range(1, 50)]
-    plan = {"port": null.port, "clients": 5, "requests": [*writes, *READS], "seconds": 5, "stop_after": 60}
+    plan = {"ports": [null.port], "clients": 5, "requests": [*writes, *READS], "seconds": 5, "stop_after": 60}
 
     [result] = run_client([plan])
 

@@ -1,0 +1,97 @@
+"""Rounds of a load: plans to a client process of their own, what the servers spent meanwhile, and records."""
+
+import json
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from evaluation.errors import InfrastructureError
+from evaluation.measure.scenarios import Scenario
+from evaluation.records import LoadSample, Round
+from evaluation.runtime.counters import Work
+from evaluation.runtime.server import Server
+from evaluation.runtime.workbench import Stage
+
+ROOT = Path(__file__).parents[2]
+
+
+def run_observed(
+    stage: Stage, servers: Sequence[Server], plans: list[dict[str, Any]]
+) -> tuple[list[Work], float, list[dict[str, Any]]]:
+    """Statements by Postgres and CPU seconds of the servers while the plans ran, and what came back."""
+    with closing(stage.counters()) as counters:
+        before, cpu_s = counters.snapshot(), sum(server.cpu_seconds() for server in servers)
+        results = run_client(plans)
+        return counters.since(before), sum(server.cpu_seconds() for server in servers) - cpu_s, results
+
+
+def sample(
+    kind: Scenario,
+    results: list[dict[str, Any]],
+    servers: Sequence[Server],
+    spent: list[Work],
+    cpu_s: float,
+    checked: tuple[int, int],
+) -> LoadSample:
+    """All rounds of a scenario on the candidate as one record."""
+    sent = max(1, sum(result["sent"] for result in results))
+    reads = sum(work.calls for work in spent if "reviews" in work.sql)
+    return LoadSample(
+        scenario=kind.name,
+        clients=kind.clients,
+        outcomes=dict(sum((Counter(result["outcomes"]) for result in results), Counter[str]())),
+        rounds=tuple(map(round_of, results)),
+        null_rounds=(),
+        statements_per_request=round(sum(work.calls for work in spent) / sent, 4),
+        server_cpu_ms_per_request=round(1000 * cpu_s / sent, 4),
+        server_peak_mb=round(max(server.peak_mb() for server in servers), 1),
+        bodies_checked=checked[0],
+        bodies_wrong=checked[1],
+        warm_up_requests=sum(result["warm_up_requests"] for result in results),
+        hit_ratio=round(max(0.0, 1 - reads / sent), 4),
+    )
+
+
+def run_client(plans: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Plans to a client process of their own, results back."""
+    done = subprocess.run(
+        [sys.executable, "-m", "evaluation.measure.client"],
+        cwd=ROOT,
+        input=json.dumps(plans),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise InfrastructureError(f"the load client broke:\n{done.stderr[-2000:]}")
+    results: list[dict[str, Any]] = json.loads(done.stdout)
+    return results
+
+
+def round_of(result: dict[str, Any]) -> Round:
+    """What one round comes to."""
+    latencies = sorted(result["latencies_ms"])
+    seconds = result["seconds"]
+
+    def rank(share: float) -> float | None:
+        return round(latencies[int(share * (len(latencies) - 1))], 2) if latencies else None
+
+    return Round(
+        requests=len(latencies),
+        throughput=round(len(latencies) / seconds, 1),
+        p50_ms=rank(0.50),
+        p95_ms=rank(0.95),
+        p99_ms=rank(0.99),
+        max_ms=rank(1.0),
+        client_cpu=round(result["cpu_seconds"] / seconds, 3),
+    )
+
+
+def round_of_ms(latencies_ms: list[float]) -> Round:
+    """A round of one request after another."""
+    seconds = sum(latencies_ms) / 1000
+    return round_of({"latencies_ms": latencies_ms, "seconds": seconds, "cpu_seconds": 0.0})
