@@ -55,6 +55,13 @@ def noise(rounds: Sequence[Round]) -> float | None:
     return None if found is None else round(abs(found.value - 1), 3)
 
 
+def differ(these: Sequence[Round], those: Sequence[Round]) -> bool:
+    """Whether two throughputs lie further apart than the same server does from itself, and surely so."""
+    found = ratio([one.throughput for one in these], [one.throughput for one in those])
+    floor = noise(those) or 0.0
+    return found is not None and abs(found.value - 1) > floor and not found.low <= 1 <= found.high
+
+
 def evidence(sample: LoadSample) -> dict[str, object]:
     """What a scenario says; no percentile of those few who happened to be answered."""
     return {
@@ -63,6 +70,7 @@ def evidence(sample: LoadSample) -> dict[str, object]:
         "throughput": throughput(sample.rounds),
         "null_p95_ms": p95_ms(sample.null_rounds),
         "null_throughput": throughput(sample.null_rounds),
+        "differs_from_null": differ(sample.rounds, sample.null_rounds),
         "share_of_null": share(sample.rounds, sample.null_rounds),
         "share_of_ceiling": share(sample.rounds, sample.ceiling_rounds),
         "times_the_floor": times(sample.rounds, sample.floor_rounds),

@@ -4,9 +4,19 @@ from dataclasses import replace
 
 import pytest
 
+from evaluation.judge import timings
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge, split
-from evaluation.records import REQUIREMENTS, CaseResult, Measured, Signal, SuiteRun, WorkSample
+from evaluation.records import (
+    REQUIREMENTS,
+    CaseResult,
+    LoadSample,
+    Measured,
+    Round,
+    Signal,
+    SuiteRun,
+    WorkSample,
+)
 
 WORK = tuple(WorkSample(name, 200, 3, 3, 1, 1, 1, 1, "") for name in ("first_page_cold", "first_page_warm"))
 
@@ -55,3 +65,57 @@ def test_the_split_compares_both_sides() -> None:
 
     assert fail_to_pass == ["R01", "R02"]
     assert len(pass_to_pass) == len(REQUIREMENTS) - 1
+
+
+def loaded(candidate_p95_ms: float, null_p95_ms: float, status: str = "200") -> Measured:
+    """A candidate whose tests are green, with these times of 500 clients on one page, warm and cold."""
+
+    def rounds(p95_ms: float) -> tuple[Round, ...]:
+        return (Round(500, 1000.0, p95_ms, p95_ms, p95_ms, p95_ms, 0.1),) * 5
+
+    samples = tuple(
+        LoadSample(
+            name, 500, {status: 2500}, rounds(candidate_p95_ms), rounds(null_p95_ms), 0, 0, 0, 0, 0
+        )
+        for name in ("stampede", "hot")
+    )  # fmt: skip
+    return replace(measured({}), load=samples)
+
+
+@pytest.mark.parametrize(
+    ("candidate_p95_ms", "null_p95_ms", "passed", "outcome"),
+    [
+        (120, 30, True, "resolved"),
+        (120, 90, True, "resolved"),
+        (270, 30, False, "unresolved"),
+        (270, 90, None, "no_verdict"),
+    ],
+    ids=["quick", "quick-on-a-slow-machine", "slow", "slow-on-a-slow-machine"],
+)
+def test_a_slow_candidate_is_blamed_only_where_the_null_server_is_quick(
+    candidate_p95_ms: float, null_p95_ms: float, passed: bool | None, outcome: str
+) -> None:
+    seen = loaded(candidate_p95_ms, null_p95_ms)
+    verdicts = judge(seen)
+
+    assert verdicts[0].passed is passed
+    assert outcome_of(seen, verdicts).name == outcome
+
+
+def test_what_fails_otherwise_is_unresolved_even_where_the_machine_cannot_tell() -> None:
+    slow = loaded(270, 90)
+    seen = replace(measured({"R07": "failed"}), load=slow.load)
+
+    assert outcome_of(seen, judge(seen)).name == "unresolved"
+
+
+def test_a_quick_error_is_no_pass() -> None:
+    assert judge(loaded(5, 5, status="500"))[0].passed is False
+
+
+def test_the_same_server_twice_is_no_difference() -> None:
+    same = [Round(500, float(rate), 1, 1, 1, 1, 0.1) for rate in (100, 104, 98, 101, 99, 102)]
+    other = [replace(one, throughput=one.throughput * 1.5) for one in same]
+
+    assert not timings.differ(same, [replace(one, throughput=one.throughput + 1) for one in same])
+    assert timings.differ(other, same)
