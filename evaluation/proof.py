@@ -108,7 +108,8 @@ def run_mutant(bench: Workbench, patch: Path, *, whole: bool) -> Finding:
     except CandidateError as error:
         return Finding(patch.stem, False, f"cannot be run: {error}")
     failed = [test for test in run.tests if test.outcome != "passed"]
-    own = tuple(sorted(test.nodeid for test in failed if test.requirement == requirement))
+    # An error is a candidate that does not even start: that notices a broken patch, not a slip.
+    own = tuple(sorted(t.nodeid for t in failed if t.requirement == requirement and t.outcome == "failed"))
     others = tuple(sorted({test.requirement or "shared" for test in failed} - {requirement}))
     told = f"killed by {len(own)}" if own else "SURVIVED"
     told += f", also noticed by {', '.join(others)}" if others else ""
