@@ -7,6 +7,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from evaluation.runtime.server import Server
 from evaluation.runtime.workbench import CLAIM, Stage
 
 ROUNDS = 5
+FEW_ROUNDS = 2
 ROUND_S = 0.3
 WARM_UP_S = 0.1
 PATIENCE_S = 10.0
@@ -38,7 +40,7 @@ def measure_load(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
     stampede = measure_stampede(stage, candidate, processes=1)
     if stampede.outcomes.get("200", 0) < CLIENTS:
         return (stampede,)
-    two = measure_stampede(stage, candidate, processes=2)
+    two = measure_stampede(stage, candidate, processes=2, rounds=FEW_ROUNDS)
     with stage.serving(candidate) as server, stage.serving(candidate) as second:
         page = page_as_sent(server)
         cold = asyncio.run(measure_cold_page(stage, server))
@@ -67,23 +69,23 @@ def measure_long(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
         return (sample(Scenario("popular_60s", []), [result], [server], spent, cpu_s, checked),)
 
 
-def measure_stampede(stage: Stage, candidate: Path, processes: int) -> LoadSample:
+def measure_stampede(stage: Stage, candidate: Path, processes: int, rounds: int = ROUNDS) -> LoadSample:
     """500 clients on one cold page of processes that have just started; again if they were answered."""
     name = "stampede" if processes == 1 else "stampede_two_processes"
     results: list[dict[str, Any]] = []
     nulls: list[Round] = []
     samples: list[LoadSample] = []
     size = 0
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         forget(stage)
-        with stage.serving(candidate) as server, stage.serving(candidate) as second:
-            servers = [server, second][:processes]
+        with ExitStack() as stack:
+            servers = [stack.enter_context(stage.serving(candidate)) for _ in range(processes)]
             spent, cpu_s, [result] = run_observed(stage, servers, [stampede_plan(servers)])
             results.append(result)
             samples.append(sample(Scenario(name, []), [result], servers, spent, cpu_s, (0, 0)))
             if result["outcomes"].get("200", 0) < CLIENTS:
                 break
-            size = size or len(page_as_sent(server))
+            size = size or len(page_as_sent(servers[0]))
         with stage.serving(candidate, options=("--null", str(size))) as null:
             nulls += map(round_of, run_client([stampede_plan([null])]))
     checked, wrong = check_bodies(stage.admin_url, [one for result in results for one in result["kept"]])
@@ -156,7 +158,9 @@ class Field:
 def measure_scenario(field: Field, kind: Scenario) -> LoadSample:
     """Rounds in the order A B B A by one client process: candidate, null server, and nginx for one page."""
     servers = field.servers[: kind.processes]
-    targets = {"candidate": [server.port for server in servers], "null": [field.null.port]}
+    targets = {"candidate": [server.port for server in servers]}
+    if kind.beside_null:
+        targets["null"] = [field.null.port]
     if kind.name == "hot" and field.nginx_port is not None:
         targets["ceiling"] = [field.nginx_port]
     order = [name for n in range(ROUNDS) for name in (list(targets) if n % 2 == 0 else reversed(targets))]
@@ -167,7 +171,7 @@ def measure_scenario(field: Field, kind: Scenario) -> LoadSample:
     checked = check_bodies(field.stage.admin_url, kept) if kind.checked else check_versions(kept)
     return replace(
         sample(kind, by_target["candidate"], servers, spent, cpu_s, checked),
-        null_rounds=tuple(map(round_of, by_target["null"])),
+        null_rounds=tuple(map(round_of, by_target.get("null", []))),
         ceiling_rounds=tuple(map(round_of, by_target.get("ceiling", []))),
     )
 

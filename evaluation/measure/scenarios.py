@@ -36,6 +36,7 @@ class Scenario:
     clients: int = CLIENTS
     rate_per_s: float | None = None
     processes: int = 1
+    beside_null: bool = True
 
 
 def listings(limits: range) -> list[str]:
@@ -87,8 +88,15 @@ def scenarios(products: int, first_ids: list[int], far_pages: list[str], etag: s
         Scenario("revalidate", gets([FIRST_PAGE], **{"If-None-Match": etag}), checked=False),
         Scenario("popular", gets(popular_paths()), warm_up_s=8.0, round_s=1.0),
         Scenario("deep", gets(far_pages), checked=False),
-        Scenario("detail", gets([f"/products/{number}" for number in ids]), clients=FEW_CLIENTS),
-        Scenario("batch", gets([f"/products/batch?ids={batch}" for batch in batches]), clients=FEW_CLIENTS),
-        Scenario("cold", gets(listings(range(30, 101))), clients=FEW_CLIENTS),
+        Scenario(
+            "detail", gets([f"/products/{number}" for number in ids]), clients=FEW_CLIENTS, beside_null=False
+        ),
+        Scenario(
+            "batch",
+            gets([f"/products/batch?ids={batch}" for batch in batches]),
+            clients=FEW_CLIENTS,
+            beside_null=False,
+        ),
+        Scenario("cold", gets(listings(range(30, 101))), clients=FEW_CLIENTS, beside_null=False),
         Scenario("mixed", mixed_requests(first_ids), checked=False, keep_every=20),
     ]
