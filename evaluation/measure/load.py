@@ -7,7 +7,7 @@ import time
 import urllib.request
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -117,32 +117,47 @@ def stampede_plan(servers: Sequence[Server]) -> dict[str, Any]:
 async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
     """One client and the first page, once its minute is over; beside it the one statement that builds it."""
     floor = await Floor.open(stage.admin_url)
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+    counters, cpu_s = stage.counters(), server.cpu_seconds()
+    before = counters.snapshot()
+    outcomes = Counter[str]()
     rounds, floors = [], []
-    for _ in range(ROUNDS):
-        pages_ms, floors_ms = [], []
-        for _ in range(COLD_PAGES):
-            server.ask("advance", seconds=LIFETIME_S)
-            forget(stage)
-            pages_ms.append(ms_of_a_get(connection, FIRST_PAGE))
-            floors_ms.append(await floor.ms())
-        rounds.append(round_of_ms(pages_ms))
-        floors.append(round_of_ms(floors_ms))
-    connection.close()
+    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+        for _ in range(ROUNDS):
+            pages_ms, floors_ms = [], []
+            for _ in range(COLD_PAGES):
+                server.ask("advance", seconds=LIFETIME_S)
+                forget(stage)
+                status, page_ms = timed_get(connection, FIRST_PAGE)
+                outcomes[str(status)] += 1
+                pages_ms.append(page_ms)
+                floors_ms.append(await floor.ms())
+            rounds.append(round_of_ms(pages_ms))
+            floors.append(round_of_ms(floors_ms))
     await floor.connection.close()
-    pages = COLD_PAGES * ROUNDS
+    statements, cpu_s = sum(work.calls for work in counters.since(before)), server.cpu_seconds() - cpu_s
+    counters.close()
     return LoadSample(
-        "cold_page_one_client", 1, {"200": pages}, tuple(rounds), (), 0, 0, server.peak_mb(), 0, 0,
+        scenario="cold_page_one_client",
+        clients=1,
+        outcomes=dict(outcomes),
+        rounds=tuple(rounds),
+        null_rounds=(),
+        statements_per_request=round(statements / outcomes.total(), 4),
+        server_cpu_ms_per_request=round(1000 * cpu_s / outcomes.total(), 4),
+        server_peak_mb=server.peak_mb(),
+        bodies_checked=0,
+        bodies_wrong=0,
         floor_rounds=tuple(floors),
-    )  # fmt: skip
+    )
 
 
-def ms_of_a_get(connection: http.client.HTTPConnection, path: str) -> float:
-    """From the request to the last byte of the answer, which is not inflated."""
+def timed_get(connection: http.client.HTTPConnection, path: str) -> tuple[int, float]:
+    """Status, and ms from the request to the last byte of the answer, which is not inflated."""
     started = time.perf_counter()
     connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
-    connection.getresponse().read()
-    return 1000 * (time.perf_counter() - started)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status, 1000 * (time.perf_counter() - started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +179,8 @@ def measure_scenario(field: Field, kind: Scenario) -> LoadSample:
     if kind.name == "hot" and field.nginx_port is not None:
         targets["ceiling"] = [field.nginx_port]
     order = [name for n in range(ROUNDS) for name in (list(targets) if n % 2 == 0 else reversed(targets))]
-    plans = [plan_of_round(kind, targets[name], name, number) for number, name in enumerate(order)]
+    turns = [order[:number].count(name) for number, name in enumerate(order)]
+    plans = [plan_of_round(kind, targets[name], name, turn) for name, turn in zip(order, turns, strict=True)]
     spent, cpu_s, results = run_observed(field.stage, servers, plans)
     by_target = {name: [r for r, who in zip(results, order, strict=True) if who == name] for name in targets}
     kept = [one for result in by_target["candidate"] for one in result["kept"]]
@@ -176,17 +192,17 @@ def measure_scenario(field: Field, kind: Scenario) -> LoadSample:
     )
 
 
-def plan_of_round(kind: Scenario, ports: list[int], target: str, number: int) -> dict[str, Any]:
-    """One round of a scenario; everybody but the candidate is asked for one page."""
+def plan_of_round(kind: Scenario, ports: list[int], target: str, turn: int) -> dict[str, Any]:
+    """The next round of a target: a candidate on requests of its own, all others on the first page."""
     mine = target == "candidate"
     return {
         "ports": ports,
         "clients": kind.clients,
         "requests": kind.requests if mine else gets([FIRST_PAGE]),
         "seconds": kind.round_s if mine else ROUND_S,
-        "first": number * len(kind.requests) // (3 * ROUNDS) if mine else 0,
+        "first": turn * len(kind.requests) // ROUNDS if mine else 0,
         "rate": kind.rate_per_s,
-        "warm_up_s": max(WARM_UP_S, kind.warm_up_s if number == 0 else 0.0),
+        "warm_up_s": max(WARM_UP_S, kind.warm_up_s if mine and turn == 0 else 0.0),
         "patience_s": PATIENCE_S,
         "keep_every": kind.keep_every,
     }

@@ -1,0 +1,27 @@
+"""Which requests the rounds of a scenario send."""
+
+from evaluation.measure.load import ROUNDS, plan_of_round
+from evaluation.measure.scenarios import mixed_requests, scenarios
+
+
+def test_no_two_rounds_of_a_candidate_begin_on_the_same_fifth_of_the_requests() -> None:
+    for kind in scenarios(100_000, [1, 2, 3], ["/products?limit=20"] * ROUNDS, '"tag"'):
+        if len(kind.requests) < ROUNDS:
+            continue
+        firsts = [plan_of_round(kind, [1], "candidate", turn)["first"] for turn in range(ROUNDS)]
+
+        assert firsts == [turn * len(kind.requests) // ROUNDS for turn in range(ROUNDS)], kind.name
+
+
+def test_only_a_candidates_first_round_has_the_long_warm_up() -> None:
+    [popular] = [kind for kind in scenarios(100_000, [1], ["/"], '"tag"') if kind.name == "popular"]
+    warm_ups = [plan_of_round(popular, [1], "candidate", turn)["warm_up_s"] for turn in range(2)]
+
+    assert warm_ups[0] == popular.warm_up_s > warm_ups[1]
+    assert plan_of_round(popular, [1], "null", 0)["warm_up_s"] == warm_ups[1]
+
+
+def test_the_versions_that_are_written_count_upwards() -> None:
+    versions = [one["write"] for one in mixed_requests([1, 2, 3]) if "write" in one]
+
+    assert versions == sorted(set(versions))
