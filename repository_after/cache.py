@@ -11,11 +11,10 @@ import struct
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
 from secrets import token_bytes
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.exceptions import RedisError
@@ -23,6 +22,8 @@ from redis.exceptions import RedisError
 from .compression import compress
 from .config import (
     CACHE_TTL_S,
+    CLAIM_MS,
+    CLAIM_POLL_S,
     GZIP_MINIMUM_BYTES,
     LOADS_AT_A_TIME,
     PROCESS_CACHE_BYTES,
@@ -31,14 +32,13 @@ from .config import (
     REDIS_URL,
 )
 from .http_cache import etag_of
+from .next_call import NextCall
 
 logger = logging.getLogger(__name__)
 
 STAMP = "catalog:stamp"
 HEADER = struct.Struct("16s16sd?")  # stamp, digest of the rest, expiry (Unix time), compressed
 PAGE_OVERHEAD_BYTES = 1000
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,42 +123,6 @@ async def in_time(call: Awaitable[Any]) -> Any:
     raise TimeoutError(f"no answer within {REDIS_TIMEOUT_S} s")
 
 
-class NextCall(Generic[T]):
-    """One call at a time, shared by everyone who asked before it began.
-
-    Nobody gets the result of a call that began before he asked, so sharing never makes it stale.
-    """
-
-    def __init__(self, call: Callable[[], Awaitable[T]]) -> None:
-        self.call = call
-        self.waiting: list[asyncio.Future[T]] = []
-        self.running: asyncio.Task[None] | None = None
-
-    def ask(self) -> asyncio.Future[T]:
-        """The result of the next call, in a future of one's own."""
-        answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self.waiting.append(answer)
-        if self.running is None:
-            self.running = asyncio.create_task(self.run())
-        return answer
-
-    async def run(self) -> None:
-        """Call for those who wait, until nobody does."""
-        while self.waiting:
-            waiting, self.waiting = self.waiting, []
-            try:
-                result = await self.call()
-            except Exception as error:
-                for answer in waiting:
-                    if not answer.done():
-                        answer.set_exception(error)
-            else:
-                for answer in waiting:
-                    if not answer.done():
-                        answer.set_result(result)
-        self.running = None
-
-
 class ProcessPages:
     """The pages of this process, the least recently used going first when they take too much room."""
 
@@ -202,9 +166,12 @@ class ListingCache:
         # R08: a page that is asked for again within 60 seconds costs one round trip to Redis.
         page = self.pages.get(wanted.page_key)
         if page is not None:
-            with suppress(RedisError, OSError, TimeoutError):
-                if page.is_good(await self.stamps.ask()):
-                    return page
+            try:
+                stamp = await self.stamps.ask()
+            except (RedisError, OSError, TimeoutError):
+                stamp = b""
+            if page.is_good(stamp):
+                return page
         # R01: five hundred clients on one cold page are one load, not five hundred.
         loads = self.loads.setdefault(wanted.page_key, NextCall(lambda: self.load_page(wanted)))
         try:
@@ -223,32 +190,56 @@ class ListingCache:
         page = self.pages.get(wanted.page_key)
         if page is not None and page.is_good(stamp):
             return page
-        page, total = await self.look_up(wanted)
-        if page is None or not page.is_good(stamp):
+        claim = f"catalog:claim:{stamp.hex()}:{wanted.page_key}"
+        page, total = await self.look_up(wanted, stamp)
+        # R01: what another process is loading is waited for, not loaded twice.
+        while page is None and not await self.is_ours(claim):
+            await asyncio.sleep(CLAIM_POLL_S)
+            page, total = await self.look_up(wanted, stamp)
+        if page is None:
+            page = await self.make_page(wanted, stamp, total, claim)
+        self.pages.put(wanted.page_key, page)
+        return page
+
+    async def make_page(self, wanted: Wanted, stamp: bytes, total: int | None, claim: str) -> Page:
+        """Load a page, and leave it in Redis with a total that was counted for it."""
+        made: dict[str, bytes | int] = {}
+        try:
             # R01: a few loads at a time, for pages that are ready wait while others are made.
             async with self.loading:
                 listing = await wanted.load(total)
             page = await pack(listing, stamp)
+            made[f"catalog:page:{wanted.page_key}"] = page.packed()
             # R11: the total is counted once a minute, not once a page.
-            new_total = listing.total if total is None else None
-            storing = asyncio.create_task(self.store(wanted, page, new_total))
+            if total is None:
+                made[f"catalog:total:{wanted.total_key}"] = listing.total
+            return page
+        finally:
+            storing = asyncio.create_task(self.store(made, claim))
             self.storing.add(storing)
             storing.add_done_callback(self.storing.discard)
-        self.pages.put(wanted.page_key, page)
-        return page
 
-    async def look_up(self, wanted: Wanted) -> tuple[Page | None, int | None]:
-        """Page and total as Redis has them; None for what it does not have."""
+    async def look_up(self, wanted: Wanted, stamp: bytes) -> tuple[Page | None, int | None]:
+        """A good page and the total as Redis has them; None for what it does not have."""
         keys = f"catalog:page:{wanted.page_key}", f"catalog:total:{wanted.total_key}"
         try:
             packed, total = await in_time(self.redis.mget(*keys))
             page = None if packed is None else Page.unpacked(packed)
-            return page, None if total is None else int(total)
+            is_good = page is not None and page.is_good(stamp)
+            return page if is_good else None, None if total is None else int(total)
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)
         except ValueError as error:
             logger.warning("not ours in Redis under %s: %s", keys, error)
         return None, None
+
+    async def is_ours(self, claim: str) -> bool:
+        """Whether this process is to load, because no other one has said for a moment that it does."""
+        try:
+            return bool(await in_time(self.redis.set(claim, b"", nx=True, px=CLAIM_MS)))
+        except (RedisError, OSError, TimeoutError) as error:
+            self.note_failure(error)
+            return True
 
     async def read_stamp(self) -> bytes:
         """The stamp that stands now; one that all processes agree on where there is none."""
@@ -264,13 +255,14 @@ class ListingCache:
             raise TimeoutError("Redis keeps no stamp")
         return stamp
 
-    async def store(self, wanted: Wanted, page: Page, total: int | None) -> None:
-        """Leave a page, and a total that was just counted, in Redis."""
+    async def store(self, made: dict[str, bytes | int], claim: str) -> None:
+        """Leave in Redis what was made; where nothing was, let others try."""
         try:
             async with self.redis.pipeline(transaction=False) as pipeline:
-                pipeline.set(f"catalog:page:{wanted.page_key}", page.packed(), ex=CACHE_TTL_S)
-                if total is not None:
-                    pipeline.set(f"catalog:total:{wanted.total_key}", total, ex=CACHE_TTL_S)
+                for key, value in made.items():
+                    pipeline.set(key, value, ex=CACHE_TTL_S)
+                if not made:
+                    pipeline.delete(claim)
                 await in_time(pipeline.execute())
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)

@@ -16,8 +16,13 @@ engine = create_async_engine(
     max_overflow=30,
     pool_timeout=30,
     pool_pre_ping=True,
+    # R01: reads are single statements, and need no BEGIN before and no ROLLBACK behind them.
+    isolation_level="AUTOCOMMIT",
 )
 SessionLocal = async_sessionmaker(engine, expire_on_commit=False)
+WritingSession = async_sessionmaker(
+    engine.execution_options(isolation_level="READ COMMITTED"), expire_on_commit=False
+)
 
 
 class Base(DeclarativeBase):
@@ -25,9 +30,15 @@ class Base(DeclarativeBase):
 
 
 async def get_db() -> AsyncIterator[AsyncSession]:
-    """The session of one request."""
+    """The session of one request that reads."""
     # R14: the context manager gives the connection back on every way out, errors and cancellation too.
     async with SessionLocal() as db:
+        yield db
+
+
+async def get_writing_db() -> AsyncIterator[AsyncSession]:
+    """The session of one request that writes: a transaction."""
+    async with WritingSession() as db:
         yield db
 
 

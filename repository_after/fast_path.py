@@ -77,11 +77,11 @@ async def send_page(page: Page, request_headers: list[tuple[bytes, bytes]], send
             accept_encoding = accept_encoding + b"," + value if accept_encoding else value
         elif name == b"if-none-match":
             if_none_match.append(value.decode("latin-1"))
-    common, body = representation(page, takes_gzip(accept_encoding))
-    status, headers = 200, [*common]
+    headers, body = representation(page, takes_gzip(accept_encoding))
+    status = 200
     if if_none_match and matches(if_none_match, page.etag):
         status, body = 304, NO_BODY
-        headers = [header for header in common if header[0] in (b"etag", b"cache-control", b"vary")]
+        headers = [header for header in headers if header[0] in (b"etag", b"cache-control", b"vary")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 

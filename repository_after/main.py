@@ -8,7 +8,7 @@ from typing import Annotated
 from urllib.parse import urlencode
 
 from fastapi import Depends, FastAPI, Query, Request, Response
-from pydantic import TypeAdapter
+from pydantic_core import to_json
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import configure_mappers
 
@@ -16,7 +16,7 @@ from . import crud
 from .cache import Listing, Wanted, listings
 from .compression import CompressionMiddleware
 from .config import DEFAULT_PAGE_SIZE, GC_THRESHOLD, GZIP_LEVEL, GZIP_MINIMUM_BYTES, MAX_ID, MAX_PAGE_SIZE
-from .database import SessionLocal, close_database, get_db
+from .database import SessionLocal, close_database, get_db, get_writing_db
 from .errors import install_error_handlers, not_found
 from .fast_path import KnownListings, PageResponse, known_queries
 from .http_cache import ConditionalMiddleware
@@ -36,7 +36,7 @@ from .schemas import (
 from .timing import TimingMiddleware, pending
 
 Db = Annotated[AsyncSession, Depends(get_db, scope="function")]
-page_json = TypeAdapter(ProductPage)
+WritingDb = Annotated[AsyncSession, Depends(get_writing_db, scope="function")]
 
 
 @asynccontextmanager
@@ -79,7 +79,7 @@ async def list_products(
     is_active: bool = True,
     cursor: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
 ) -> Response:
-    async def load_items() -> tuple[list[ProductOut], bool]:
+    async def load_items() -> tuple[list[crud.Json], bool]:
         async with SessionLocal() as db:
             return await crud.get_products(
                 db, cursor=cursor, limit=limit, category_id=category_id, is_active=is_active
@@ -99,12 +99,9 @@ async def list_products(
         query: dict[str, str] = {"limit": str(limit), "is_active": str(is_active).lower()}
         if category_id is not None:
             query["category_id"] = str(category_id)
-        page = ProductPage(
-            items=items,
-            total=total,
-            next=f"/products?{urlencode({**query, 'cursor': items[-1].id})}" if more else None,
-        )
-        return Listing(page_json.dump_json(page), total)
+        next_path = f"/products?{urlencode({**query, 'cursor': items[-1]['id']})}" if more else None
+        # R01: what comes from our own tables is not validated again, 785 reviews a page.
+        return Listing(to_json({"items": items, "total": total, "next": next_path}), total)
 
     total_key = f"{category_id}:{is_active}"
     wanted = Wanted(f"{total_key}:{limit}:{cursor}", total_key, load)
@@ -113,38 +110,38 @@ async def list_products(
 
 
 @app.get("/products/batch", response_model=list[ProductOut])
-async def batch_products(db: Db, ids: IdList) -> list[ProductOut]:
+async def batch_products(db: Db, ids: IdList) -> list[crud.Json]:
     return await crud.get_products_by_ids(db, split_ids(ids))
 
 
 @app.get("/products/{product_id}", response_model=ProductOut)
-async def read_product(db: Db, product_id: Id) -> ProductOut | Response:
+async def read_product(db: Db, product_id: Id) -> crud.Json | Response:
     return await crud.get_product(db, product_id) or not_found("product")
 
 
 @app.post("/products", response_model=ProductOut, status_code=201)
-async def create_product(db: Db, new: ProductCreate) -> ProductOut:
+async def create_product(db: WritingDb, new: ProductCreate) -> crud.Json:
     product = await crud.create_product(db, new)
     await listings.forget_pages()
     return product
 
 
 @app.put("/products/{product_id}", response_model=ProductOut)
-async def update_product(db: Db, product_id: Id, change: ProductUpdate) -> ProductOut | Response:
+async def update_product(db: WritingDb, product_id: Id, change: ProductUpdate) -> crud.Json | Response:
     product = await crud.update_product(db, product_id, change)
     await listings.forget_pages()
     return product or not_found("product")
 
 
 @app.delete("/products/{product_id}", status_code=204)
-async def delete_product(db: Db, product_id: Id) -> Response:
+async def delete_product(db: WritingDb, product_id: Id) -> Response:
     deleted = await crud.delete_product(db, product_id)
     await listings.forget_pages()
     return Response(status_code=204) if deleted else not_found("product")
 
 
 @app.post("/products/{product_id}/reviews", response_model=ReviewOut, status_code=201)
-async def create_review(db: Db, product_id: Id, new: ReviewCreate) -> ReviewOut | Response:
+async def create_review(db: WritingDb, product_id: Id, new: ReviewCreate) -> crud.Json | Response:
     review = await crud.create_review(db, product_id, new)
     await listings.forget_pages()
     return review or not_found("product")

@@ -82,6 +82,8 @@ def fill(url: str, products: int) -> None:
     with psycopg.connect(url) as connection:
         connection.execute(sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(owner))
         connection.execute(sql.SQL("SET LOCAL ROLE {}").format(owner))
+        # VACUUM marks a page as visible to all only once the commit of its rows has reached the disk.
+        connection.execute("SET LOCAL synchronous_commit = on")
         connection.execute("select set_config('hofaz9.products', %s, true)", (str(products),))
         connection.execute(SCRIPT.read_bytes())
     with psycopg.connect(url, autocommit=True) as connection:
