@@ -59,8 +59,9 @@ class Round:
 class LoadSample:
     """Rounds of a scenario on one candidate and, beside it, on the null server, outcomes by status.
 
-    `hit_ratio` is the share of requests for which no reviews were read from Postgres. `ceiling_rounds` are
-    nginx's, sending the same bytes from disk; `floor_rounds` those of one statement that builds the page.
+    `hit_ratio` is the share of requests for which no reviews were read from Postgres. `null_again_rounds` are
+    further ones of the null server, A against A; `ceiling_rounds` are nginx's, sending the same bytes from
+    disk; `floor_rounds` those of one statement that builds the page.
     """
 
     scenario: str
@@ -75,6 +76,7 @@ class LoadSample:
     bodies_wrong: int
     warm_up_requests: int = 0
     hit_ratio: float | None = None
+    null_again_rounds: tuple[Round, ...] = ()
     ceiling_rounds: tuple[Round, ...] = ()
     floor_rounds: tuple[Round, ...] = ()
 
@@ -176,6 +178,6 @@ def measured_from(saved: dict[str, Any]) -> Measured:
 
 def load_sample_from(saved: dict[str, Any]) -> LoadSample:
     """The same for a LoadSample."""
-    names = ("rounds", "null_rounds", "ceiling_rounds", "floor_rounds")
+    names = ("rounds", "null_rounds", "null_again_rounds", "ceiling_rounds", "floor_rounds")
     rounds = {name: tuple(Round(**one) for one in saved.get(name, ())) for name in names}
     return LoadSample(**{**saved, **rounds})

@@ -76,6 +76,8 @@ def evidence(sample: LoadSample) -> dict[str, object]:
         "times_the_floor": times(sample.rounds, sample.floor_rounds),
         "hit_ratio": sample.hit_ratio,
         "noise": noise(sample.null_rounds),
+        "null_against_itself": share(sample.null_rounds, sample.null_again_rounds),
+        "null_differs_from_itself": differ(sample.null_rounds, sample.null_again_rounds),
     }
 
 

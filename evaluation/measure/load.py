@@ -26,7 +26,6 @@ from evaluation.runtime.workbench import CLAIM, Stage
 
 ROUNDS = 5
 FEW_ROUNDS = 2
-ROUND_S = 0.3
 WARM_UP_S = 0.1
 PATIENCE_S = 10.0
 BASELINE_PATIENCE_S = 30.0
@@ -171,13 +170,15 @@ class Field:
 
 
 def measure_scenario(field: Field, kind: Scenario) -> LoadSample:
-    """Rounds in the order A B B A by one client process: candidate, null server, and nginx for one page."""
+    """Rounds in the order A B B A by one client process; for one page also A against A, and nginx."""
     servers = field.servers[: kind.processes]
     targets = {"candidate": [server.port for server in servers]}
     if kind.beside_null:
         targets["null"] = [field.null.port]
-    if kind.name == "hot" and field.nginx_port is not None:
-        targets["ceiling"] = [field.nginx_port]
+    if kind.name == "hot":
+        targets["null_again"] = [field.null.port]
+        if field.nginx_port is not None:
+            targets["ceiling"] = [field.nginx_port]
     order = [name for n in range(ROUNDS) for name in (list(targets) if n % 2 == 0 else reversed(targets))]
     turns = [order[:number].count(name) for number, name in enumerate(order)]
     plans = [plan_of_round(kind, targets[name], name, turn) for name, turn in zip(order, turns, strict=True)]
@@ -188,6 +189,7 @@ def measure_scenario(field: Field, kind: Scenario) -> LoadSample:
     return replace(
         sample(kind, by_target["candidate"], servers, spent, cpu_s, checked),
         null_rounds=tuple(map(round_of, by_target.get("null", []))),
+        null_again_rounds=tuple(map(round_of, by_target.get("null_again", []))),
         ceiling_rounds=tuple(map(round_of, by_target.get("ceiling", []))),
     )
 
@@ -199,7 +201,7 @@ def plan_of_round(kind: Scenario, ports: list[int], target: str, turn: int) -> d
         "ports": ports,
         "clients": kind.clients,
         "requests": kind.requests if mine else gets([FIRST_PAGE]),
-        "seconds": kind.round_s if mine else ROUND_S,
+        "seconds": kind.round_s,
         "first": turn * len(kind.requests) // ROUNDS if mine else 0,
         "rate": kind.rate_per_s,
         "warm_up_s": max(WARM_UP_S, kind.warm_up_s if mine and turn == 0 else 0.0),

@@ -81,7 +81,7 @@ def scenarios(products: int, first_ids: list[int], far_pages: list[str], etag: s
     ids = [chance.randrange(1, products + 1) for _ in range(REQUESTS)]
     batches = [",".join(str(n) for n in chance.sample(range(1, products + 1), 20)) for _ in range(500)]
     return [
-        Scenario("hot", gets([FIRST_PAGE])),
+        Scenario("hot", gets([FIRST_PAGE]), round_s=0.6),
         Scenario("hot_two_processes", gets([FIRST_PAGE]), processes=2),
         Scenario("hot_open_loop", gets([FIRST_PAGE]), rate_per_s=OPEN_RATE_PER_S),
         Scenario("hot_one_client", gets([FIRST_PAGE]), clients=1),

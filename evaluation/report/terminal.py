@@ -66,6 +66,8 @@ def load_lines(load: dict[str, Any]) -> list[str]:
             told = f", P95 {p95:.0f} ms, {rate:,.0f}/s" if whole and p95 and rate else ""
             told += f" (null server {null:,.0f}/s)" if null else ""
             told += f", nginx {top:,.0f}/s" if (top := median(sample["ceiling_rounds"], "throughput")) else ""
+            again = median(sample["null_again_rounds"], "throughput")
+            told += f", null server against itself {null / again:.2f}" if null and again else ""
             floor, page = median(sample["floor_rounds"], "p50_ms"), median(sample["rounds"], "p50_ms")
             told += f", {page / floor:.1f} times the one statement's {floor:.1f} ms" if floor and page else ""
             clients = "1 client" if sample["clients"] == 1 else f"{sample['clients']} clients"

@@ -119,3 +119,15 @@ def test_the_same_server_twice_is_no_difference() -> None:
 
     assert not timings.differ(same, [replace(one, throughput=one.throughput + 1) for one in same])
     assert timings.differ(other, same)
+
+
+@pytest.mark.parametrize(("factor", "differs"), [(1.01, False), (1.5, True)])
+def test_the_null_server_is_held_against_itself(factor: float, differs: bool) -> None:
+    hot = loaded(40, 20).load[-1]
+    rates = (100.0, 104.0, 98.0, 101.0, 99.0)
+    null = tuple(replace(hot.null_rounds[0], throughput=rate) for rate in rates)
+    again = tuple(replace(one, throughput=factor * one.throughput) for one in null)
+
+    told = timings.evidence(replace(hot, null_rounds=null, null_again_rounds=again))
+
+    assert told["null_differs_from_itself"] is differs
