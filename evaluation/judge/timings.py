@@ -64,6 +64,7 @@ def differ(these: Sequence[Round], those: Sequence[Round]) -> bool:
 
 def evidence(sample: LoadSample) -> dict[str, object]:
     """What a scenario says; no percentile of those few who happened to be answered."""
+    again = share(sample.null_rounds, sample.null_again_rounds)
     return {
         "outcomes": sample.outcomes,
         "p95_ms": None if set(sample.outcomes) - {"200", "304"} else p95_ms(sample.rounds),
@@ -76,8 +77,8 @@ def evidence(sample: LoadSample) -> dict[str, object]:
         "times_the_floor": times(sample.rounds, sample.floor_rounds),
         "hit_ratio": sample.hit_ratio,
         "noise": noise(sample.null_rounds),
-        "null_against_itself": share(sample.null_rounds, sample.null_again_rounds),
-        "null_differs_from_itself": differ(sample.null_rounds, sample.null_again_rounds),
+        "null_against_itself": again,
+        "null_differs_from_itself": again and differ(sample.null_rounds, sample.null_again_rounds),
     }
 
 
