@@ -1,5 +1,5 @@
-# One image for everything that runs a candidate; `compose.yaml` says what each container does.
-FROM python:3.12-slim
+# The image of everything that runs a candidate; `compose.yaml` says what each container does.
+FROM python:3.12-slim AS evaluation
 
 ENV HOME=/tmp PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
 # A patch is graded by applying it with git. Candidates run as this user, who owns no file here.
@@ -17,3 +17,14 @@ RUN chmod -R a+rX .
 
 USER hofaz9
 ENTRYPOINT ["python", "evaluation/evaluation.py"]
+
+# What instances/HOFAZ9.list.json names (`make testbed`): the repository with one commit, and services from wheels.
+FROM evaluation AS testbed
+USER root
+ENTRYPOINT []
+WORKDIR /testbed
+RUN cp -r /app/. . \
+    && pip install --quiet --requirement requirements.txt \
+    && git init --quiet \
+    && git add --all \
+    && git -c user.name=hofaz9 -c user.email=hofaz9@localhost commit --quiet --message "HOFAZ9"

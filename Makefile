@@ -10,7 +10,7 @@ SEED ?= 0
 DRAW = $(if $(SAMPLE),--sample $(SAMPLE) --seed $(SEED))
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate grade test check serve patch mutants alternatives cheats benchmark compose summary
+.PHONY: help evaluate grade test check serve patch mutants alternatives cheats benchmark compose testbed summary
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -54,6 +54,9 @@ serve: $(VENV)/ready ## Serve one catalog with the standard dataset (CANDIDATE=D
 compose: ## The evaluation in containers (CANDIDATE=DIR), which are taken away again
 	@CANDIDATE=$(CANDIDATE) PROFILE=$(PROFILE) docker compose up --build --abort-on-container-exit; \
 		status=$$?; docker compose --profile '*' down --volumes; exit $$status
+
+testbed: ## Build the image that instances/HOFAZ9.list.json names, for SWE-bench-style harnesses
+	docker build --target testbed --tag hofaz9-testbed:1 .
 
 summary: ## Print the Markdown summary of the newest report, if there is one
 	@ls -t evaluation/reports/*/*.md 2>/dev/null | head -1 | xargs -r cat

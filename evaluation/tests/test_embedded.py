@@ -15,7 +15,7 @@ import pytest
 import redis
 
 from evaluation.errors import InfrastructureError
-from evaluation.runtime import embedded
+from evaluation.runtime import dataset, embedded
 from evaluation.runtime.janitor import ROOT, Janitor
 from evaluation.runtime.program import free_port
 from evaluation.runtime.services import Services, open_services
@@ -75,6 +75,20 @@ def answer(services: Services) -> bool:
         counted = connection.execute("select count(*) from pg_stat_statements").fetchone()
     with redis.Redis.from_url(services.redis_url) as client:
         return counted is not None and bool(client.ping())
+
+
+def test_every_page_of_a_dataset_is_marked_as_visible_to_all(place: Path) -> None:
+    with Janitor() as janitor, open_services("embedded", janitor=janitor, folder=place) as services:
+        template = dataset.ensure_template(services.postgres_url, dataset.SIZES["small"])
+        url = dataset.other_database(services.postgres_url, template)
+        with psycopg.connect(url) as connection:
+            pages = connection.execute(
+                "select relname, relpages, relallvisible from pg_class "
+                "where relkind = 'r' and relnamespace = 'public'::regnamespace"
+            ).fetchall()
+
+    assert len(pages) == 5
+    assert all(seen == there > 0 for _, there, seen in pages), pages
 
 
 def test_services_answer_and_leave_nothing_behind(place: Path) -> None:
