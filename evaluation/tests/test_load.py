@@ -1,7 +1,13 @@
-"""Which requests the rounds of a scenario send."""
+"""Which requests the rounds of a scenario send, and a stampede upon two processes that share one cache."""
 
-from evaluation.measure.load import ROUNDS, plan_of_round
-from evaluation.measure.scenarios import mixed_requests, scenarios
+from pathlib import Path
+
+from evaluation.measure.load import ROUNDS, measure_stampede, plan_of_round
+from evaluation.measure.scenarios import CLIENTS, mixed_requests, scenarios
+from evaluation.runtime.dataset import SIZES
+from evaluation.runtime.workbench import open_workbench
+
+REFERENCE = Path(__file__).parents[2] / "repository_after"
 
 
 def test_no_two_rounds_of_a_candidate_begin_on_the_same_fifth_of_the_requests() -> None:
@@ -25,3 +31,12 @@ def test_the_versions_that_are_written_count_upwards() -> None:
     versions = [one["write"] for one in mixed_requests([1, 2, 3]) if "write" in one]
 
     assert versions == sorted(set(versions))
+
+
+def test_two_processes_of_the_reference_load_a_cold_page_once() -> None:
+    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
+        seen = measure_stampede(stage, REFERENCE, processes=2, rounds=2)
+
+    assert seen.outcomes == {"200": 2 * CLIENTS}
+    assert seen.bodies_wrong == 0
+    assert seen.statements_per_request * CLIENTS == 3
