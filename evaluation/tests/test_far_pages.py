@@ -170,7 +170,7 @@ def test_a_next_that_cannot_be_forged_is_walked_along(bench: Workbench, tmp_path
         tmp_path / "signed",
         ("    is_active: bool = True,\n", "    is_active: bool = True,\n    sign: str = '',\n"),
         (LOADING, f"\n    if cursor and sign != f's{{cursor % 97}}':\n        {answer}{LOADING}"),
-        ("'cursor': items[-1].id", "'sign': f's{items[-1].id % 97}', 'cursor': items[-1].id"),
+        ("'cursor': items[-1]['id']", "'sign': 's' + str(items[-1]['id'] % 97), 'cursor': items[-1]['id']"),
     )
     with walkers(bench, signed) as walker_of:
         walker = walker_of(ALL)

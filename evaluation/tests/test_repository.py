@@ -30,7 +30,7 @@ def test_files_without_a_performance_idea_are_the_same(name: str) -> None:
 
 
 def test_both_catalogs_have_the_same_files_but_for_new_concepts() -> None:
-    new = {"cache.py", "compression.py", "fast_path.py", "http_cache.py", "timing.py"}
+    new = {"cache.py", "compression.py", "fast_path.py", "http_cache.py", "next_call.py", "timing.py"}
 
     assert set(files(AFTER)) - set(files(BEFORE)) == new
     assert not set(files(BEFORE)) - set(files(AFTER))
