@@ -150,7 +150,7 @@ def inventory_out(inventory: Inventory) -> Json:
 
 def review_out(review: ReviewWithAuthor) -> Json:
     """A review with its author."""
-    # R01: what was loaded, read past the ORM's instrumentation: 785 times a page, it is a third of the time.
+    # R01: what was loaded, read past the ORM's instrumentation, 785 times a page.
     loaded = vars(review)
     return {
         "id": loaded["id"],

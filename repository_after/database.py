@@ -16,7 +16,7 @@ engine = create_async_engine(
     max_overflow=30,
     pool_timeout=30,
     pool_pre_ping=True,
-    # R01: reads are single statements, and need no BEGIN before and no ROLLBACK behind them.
+    # R01: reads need no BEGIN before and no ROLLBACK behind them; each statement has its snapshot either way.
     isolation_level="AUTOCOMMIT",
 )
 SessionLocal = async_sessionmaker(engine, expire_on_commit=False)

@@ -78,7 +78,7 @@ def evidence(sample: LoadSample) -> dict[str, object]:
         "hit_ratio": sample.hit_ratio,
         "noise": noise(sample.null_rounds),
         "null_against_itself": again,
-        "null_differs_from_itself": again and differ(sample.null_rounds, sample.null_again_rounds),
+        "null_differs_from_itself": differ(sample.null_rounds, sample.null_again_rounds) if again else None,
     }
 
 
