@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from gzip import decompress
+from time import perf_counter
 from typing import Any
 
 from starlette.responses import Response
@@ -11,6 +12,7 @@ from .cache import Page, Wanted, listings
 from .compression import accepts_gzip
 from .config import KNOWN_QUERIES, LONGEST_QUERY_BYTES
 from .http_cache import matches
+from .timing import log_request
 
 NO_BODY = b""
 
@@ -54,8 +56,13 @@ class KnownListings:
             wanted = known_queries.wanted.get(scope["query_string"])
         if wanted is None:
             return await self.app(scope, receive, send)
-        scope["route"] = known_queries.route
-        await send_page(await listings.page(wanted), scope["headers"], send)
+        started, status = perf_counter(), 500
+        try:
+            status = await send_page(await listings.page(wanted), scope["headers"], send)
+        finally:
+            # R01: timed here and not by the middleware, whose wrapper around `send` every hit would pay.
+            scope["route"] = known_queries.route
+            log_request(scope, status, (perf_counter() - started) * 1000)
 
 
 class PageResponse(Response):
@@ -69,8 +76,8 @@ class PageResponse(Response):
         await send_page(self.page, scope["headers"], send)
 
 
-async def send_page(page: Page, request_headers: list[tuple[bytes, bytes]], send: Send) -> None:
-    """The representation that the client takes, or the 304 that stands for it."""
+async def send_page(page: Page, request_headers: list[tuple[bytes, bytes]], send: Send) -> int:
+    """The representation that the client takes, or the 304 that stands for it; returns the status."""
     accept_encoding, if_none_match = b"", []
     for name, value in request_headers:
         if name == b"accept-encoding":
@@ -84,6 +91,7 @@ async def send_page(page: Page, request_headers: list[tuple[bytes, bytes]], send
         headers = [header for header in headers if header[0] in (b"etag", b"cache-control", b"vary")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+    return status
 
 
 @lru_cache(maxsize=64)

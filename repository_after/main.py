@@ -148,4 +148,4 @@ async def create_review(db: WritingDb, product_id: Id, new: ReviewCreate) -> cru
 
 
 # R01: outside of FastAPI, whose own layers cost more than sending a page that is ready.
-app = TimingMiddleware(KnownListings(app, path="/products"))  # type: ignore[assignment]
+app = KnownListings(TimingMiddleware(app), path="/products")  # type: ignore[assignment]

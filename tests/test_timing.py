@@ -55,6 +55,21 @@ def test_every_request_is_logged_with_its_duration(api: Subject, method: str, pa
 
 
 @pytest.mark.requirement("R16")
+def test_answers_that_cost_nothing_are_logged_too(own: Subject) -> None:
+    path = "/products?limit=3"
+    tag = own.get(path).headers.get("etag", '"none"')
+    own.get(path)
+    own.get(path)
+    own.get(path, if_none_match=tag)
+
+    def with_duration() -> list[str]:
+        lines = lines_about(own, "GET", "/products")
+        return [line for line in lines if any(n > 0 for n in milliseconds(line, path, 200, 304))]
+
+    assert until(lambda: len(with_duration()) >= 4, deadline_s=1.5), f"4 requests, {with_duration()}"
+
+
+@pytest.mark.requirement("R16")
 def test_a_request_that_breaks_is_logged_too(own: Subject) -> None:
     own.sql("alter table categories rename to elsewhere")
 
