@@ -164,8 +164,7 @@ def measure(bench: Workbench, candidates: list[Path], plan: Plan, say: Say) -> l
     copies = [copied(path, bench.folder / "served" / secrets.token_hex(4) / path.name) for path in candidates]
     requests = [measure_requests(bench, path, plan, say) for path in copies]
     growth = [measure_growth(bench, path, say) if plan.with_growth else () for path in copies]
-    with ThreadPoolExecutor(max(1, len(copies))) as executor:
-        tests = list(executor.map(lambda path: measure_tests(bench, path, say), copies))
+    tests = measure_suites(bench, copies, say)
     return [
         Measured(
             path.name,
@@ -215,6 +214,19 @@ def measure_requests(bench: Workbench, candidate: Path, plan: Plan, say: Say) ->
     return Requests(work, load, (*signals, *files_changed(files, candidate)))
 
 
+def measure_suites(bench: Workbench, candidates: list[Path], say: Say) -> list[Tests]:
+    """Suite and search for tricks of all candidates, side by side."""
+    seen = []
+    with ThreadPoolExecutor(max(1, len(candidates))) as executor:
+        running = executor.map(lambda path: measure_tests(bench, path, say), candidates)
+        for path, tests in zip(candidates, running, strict=True):
+            # Said by the main thread, which a service that goes interrupts: no result without it.
+            passed = sum(test.outcome == "passed" for test in tests.suite.tests)
+            say(f"{path.name}: {passed} of {len(tests.suite.tests)} tests passed")
+            seen.append(tests)
+    return seen
+
+
 def measure_tests(bench: Workbench, candidate: Path, say: Say) -> Tests:
     """The suite and the search for tricks; both judge counters, so company does not disturb them."""
     say(f"{candidate.name}: running the suite")
@@ -222,8 +234,6 @@ def measure_tests(bench: Workbench, candidate: Path, say: Say) -> Tests:
     with ThreadPoolExecutor(1) as executor:
         honesty = executor.submit(look_for_tampering, bench, candidate)
         suite = run_suite(candidate, services.postgres_url, services.redis_url, bench.folder)
-    passed = sum(test.outcome == "passed" for test in suite.tests)
-    say(f"{candidate.name}: {passed} of {len(suite.tests)} tests passed")
     return Tests(suite, (*honesty.result(), *files_changed(files, candidate)))
 
 
