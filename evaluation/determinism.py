@@ -15,10 +15,26 @@ from evaluation.pipeline import REFERENCE, Plan, prepared_workbench
 from evaluation.runtime.janitor import Janitor
 from evaluation.runtime.workbench import Workbench
 
-NAMES = ("R02-reviews-one-by-one", "R09-blocking-driver", "opaque-cursor", "psycopg-async")
-WANTED = {"mutants": "unresolved", "alternatives": "resolved"}
-PLAN = Plan(with_load=False)
-"""What `grade` does when nothing else is asked for."""
+WANTED = {"mutants": "unresolved", "alternatives": "resolved", "slow": "unresolved"}
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is graded again and again beside the reference, and how."""
+
+    names: tuple[str, ...]
+    plan: Plan
+    times: int
+
+
+STUDIES = {
+    "determinism": Study(
+        ("R02-reviews-one-by-one", "R09-blocking-driver", "opaque-cursor", "psycopg-async"),
+        Plan(with_load=False),
+        times=10,
+    ),
+    "timing": Study(("R01-every-answer-150-ms-late",), Plan(), times=2),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,57 +58,71 @@ class Grading:
     rows: tuple[str, ...]
     reason: str
     took_s: float
+    busy: bool = False
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it says that timings cannot be judged on a machine that is busy indeed."""
+        return self.busy and self.outcome == "no_verdict" and "R01 unknown" in self.rows
 
 
 def kinds(names: Iterable[str]) -> list[Kind]:
-    """The reference and the named mutants and alternatives; names that do not exist are left out."""
+    """The reference and the named patches; names that do not exist are left out."""
     patches = {path.stem: path for folder in WANTED for path in (PATCHES / folder).glob("*.patch")}
     found = [patches[name] for name in names if name in patches]
     return [Kind("reference", "resolved"), *(Kind(one.stem, WANTED[one.parent.name], one) for one in found)]
 
 
-def run_determinism(chosen: list[Kind], times: int) -> int:
+def run_study(chosen: list[Kind], plan: Plan, times: int) -> int:
     """Grade each candidate so many times, print what came of it; 1 when a verdict is not of its kind."""
-    gradings = grade_all(chosen, times)
+    gradings = grade_all(chosen, plan, times)
     strange = [line for kind in chosen for line in differences(kind, gradings[kind.name])]
-    took_s = [grading.took_s for some in gradings.values() for grading in some]
+    every = [grading for some in gradings.values() for grading in some]
+    undecided = sum(grading.is_undecided for grading in every)
+    took_s = [grading.took_s for grading in every]
     print(f"{sum(took_s) / len(took_s):.1f} s a grading, {max(took_s):.1f} s at most")
-    print(f"{len(took_s) - len(strange)} of {len(took_s)} gradings gave the verdict of their kind")
+    print(f"{len(every) - len(strange) - undecided} of {len(every)} gradings gave the verdict of their kind")
+    if undecided:
+        print(f"{undecided} beside a busy process gave none, for timings cannot be judged there")
     for line in strange:
         print(line, file=sys.stderr)
     return 1 if strange else 0
 
 
-def grade_all(chosen: list[Kind], times: int) -> dict[str, list[Grading]]:
+def grade_all(chosen: list[Kind], plan: Plan, times: int) -> dict[str, list[Grading]]:
     """Round after round of all candidates, every other round beside a process that burns a core."""
     gradings: dict[str, list[Grading]] = {kind.name: [] for kind in chosen}
-    with prepared_workbench(PLAN, lambda text: print(text, flush=True)) as bench:
+    with prepared_workbench(plan, lambda text: print(text, flush=True)) as bench:
         folders = {kind.name: kind.laid_out(bench) for kind in chosen}
         for number in range(times):
-            beside = "beside a busy process" if number % 2 else "alone"
-            with burning_core(bench.janitor) if number % 2 else nullcontext():
+            busy = number % 2 == 1
+            with burning_core(bench.janitor) if busy else nullcontext():
                 for kind in chosen:
-                    one = grade_once(bench, folders[kind.name])
+                    one = grade_once(bench, folders[kind.name], plan, busy=busy)
                     gradings[kind.name].append(one)
-                    said = f"{one.outcome}, {one.took_s:.1f} s {beside}"
+                    said = f"{one.outcome}, {one.took_s:.1f} s {'beside a busy process' if busy else 'alone'}"
                     print(f"{number + 1:3}/{times} {kind.name}: {said}", flush=True)
     return gradings
 
 
-def grade_once(bench: Workbench, folder: Path) -> Grading:
+def grade_once(bench: Workbench, folder: Path, plan: Plan, *, busy: bool) -> Grading:
     """One whole grading."""
     started = time.monotonic()
-    outcome, verdicts = graded(bench, folder, PLAN)
+    outcome, verdicts = graded(bench, folder, plan)
     words = {True: "passed", False: "failed", None: "unknown"}
     rows = tuple(f"{one.requirement} {words[one.passed]}" for one in verdicts)
-    return Grading(outcome.name, rows, " ".join(outcome.reason.split()), time.monotonic() - started)
+    reason = " ".join(outcome.reason.split())
+    return Grading(outcome.name, rows, reason, time.monotonic() - started, busy)
 
 
 def differences(kind: Kind, gradings: list[Grading]) -> list[str]:
     """One line for each grading that differs from the most frequent one, or from the outcome wanted."""
-    [((outcome, usual), _)] = Counter((one.outcome, one.rows) for one in gradings).most_common(1)
+    decided = Counter((one.outcome, one.rows) for one in gradings if not one.is_undecided)
     strange = []
     for number, one in enumerate(gradings):
+        if one.is_undecided:
+            continue
+        [((outcome, usual), _)] = decided.most_common(1)
         if (one.outcome, one.rows) != (outcome, usual) or one.outcome != kind.wanted:
             rows = ", ".join(sorted(set(one.rows) - set(usual))) or "requirements as usual"
             said = f"{one.outcome} instead of {kind.wanted}" if one.outcome != kind.wanted else one.outcome

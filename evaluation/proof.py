@@ -1,8 +1,9 @@
-"""Proof of the grader: `python -m evaluation.proof mutants|alternatives|cheats|determinism [NAME...]`.
+"""Proof of the grader: `python -m evaluation.proof mutants|alternatives|cheats|determinism|timing [NAME...]`.
 
 Every mutant (a slip in the reference) must be noticed by a test of the requirement it breaks, every
 alternative (another correct solution) accepted, every cheat found out in the way its patch says, and
 the reference, two mutants and two alternatives must be judged the same however often they are graded.
+`timing` repeats the reference and one that answers late with 500 clients (profile `full`).
 """
 
 import argparse
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from evaluation.determinism import NAMES, kinds, run_determinism
+from evaluation.determinism import STUDIES, kinds, run_study
 from evaluation.errors import CandidateError
 from evaluation.measure.suite import run_share
 from evaluation.patched import PATCHES, graded, header, patched
@@ -42,19 +43,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("kind", choices=("mutants", "alternatives", "cheats", "determinism"))
-    parser.add_argument("names", nargs="*", help="patches to run (default: all, or 2 + 2 for determinism)")
+    parser.add_argument("kind", choices=("mutants", "alternatives", "cheats", *STUDIES))
+    parser.add_argument("names", nargs="*", help="patches to run (default: all, or those of the study)")
     parser.add_argument("--sample", type=int, metavar="N", help="run N of them, drawn by --seed")
     parser.add_argument("--seed", default="0", help="seed of --sample (default: 0)")
     parser.add_argument("--whole", action="store_true", help="mutants: run the whole suite on each")
     parser.add_argument("--write", action="store_true", help=f"mutants: write {MATRIX.relative_to(ROOT)}")
-    parser.add_argument("--times", type=int, default=10, help="determinism: gradings of each (default: 10)")
+    defaults = ", ".join(f"{study.times} for {name}" for name, study in STUDIES.items())
+    parser.add_argument("--times", type=int, help=f"gradings of each (default: {defaults})")
     options = parser.parse_intermixed_args()
-    if options.kind == "determinism":
-        names = options.names or NAMES
-        if len(chosen := kinds(names)) != 1 + len(names) or options.times < 1:
-            parser.error(f"there is no such mutant or alternative in {PATCHES}, or nothing to repeat")
-        return run_determinism(chosen, options.times)
+    if study := STUDIES.get(options.kind):
+        names = options.names or study.names
+        times = study.times if options.times is None else options.times
+        if len(chosen := kinds(names)) != 1 + len(names) or times < 1:
+            parser.error(f"there is no such patch in {PATCHES}, or nothing to repeat")
+        return run_study(chosen, study.plan, times)
     return run_patches(parser, options)
 
 

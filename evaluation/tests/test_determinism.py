@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.determinism import NAMES, Grading, Kind, burning_core, differences, kinds
+from evaluation.determinism import STUDIES, Grading, Kind, burning_core, differences, kinds
 from evaluation.runtime.janitor import Janitor, is_alive
 from tests.observing import until
 
@@ -18,8 +18,8 @@ RED, GREEN = ("R01 passed", "R02 failed"), ("R01 passed", "R02 passed")
 MUTANT = Kind("mutant", "unresolved")
 
 
-def grading(outcome: str, rows: tuple[str, ...]) -> Grading:
-    return Grading(outcome, rows, "why", 1.0)
+def grading(outcome: str, rows: tuple[str, ...], *, busy: bool = False) -> Grading:
+    return Grading(outcome, rows, "why", 1.0, busy)
 
 
 def test_gradings_with_one_and_the_wanted_verdict_do_not_differ() -> None:
@@ -43,8 +43,27 @@ def test_gradings_that_agree_on_a_wrong_outcome_all_differ_from_what_is_wanted()
     ]
 
 
-def test_the_reference_two_mutants_and_two_alternatives_are_repeated() -> None:
-    assert [one.wanted for one in kinds(NAMES)] == ["resolved", *["unresolved"] * 2, *["resolved"] * 2]
+def test_a_busy_machine_may_give_no_verdict_of_timings_and_nothing_else() -> None:
+    unknown = ("R01 unknown", "R02 passed")
+    late = Kind("late", "unresolved")
+    seen = [grading("unresolved", ("R01 failed", "R02 passed")), grading("no_verdict", unknown, busy=True)]
+
+    assert differences(late, seen) == []
+    assert differences(late, seen[1:]) == []
+    for wrong in (grading("resolved", GREEN, busy=True), grading("no_verdict", unknown)):
+        assert len(differences(late, [seen[0], wrong])) == 1
+    assert len(differences(late, [seen[0], grading("no_verdict", (), busy=True)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("study", "wanted"),
+    [
+        ("determinism", ["resolved", *["unresolved"] * 2, *["resolved"] * 2]),
+        ("timing", ["resolved", "unresolved"]),
+    ],
+)
+def test_what_a_study_repeats_exists(study: str, wanted: list[str]) -> None:
+    assert [one.wanted for one in kinds(STUDIES[study].names)] == wanted
 
 
 def test_the_busy_process_ends_with_its_block_however_that_ends() -> None:
