@@ -16,7 +16,16 @@ import redis
 
 from evaluation.measure.answers import check_bodies, check_versions
 from evaluation.measure.rounds import round_of, round_of_ms, run_client, run_observed, sample
-from evaluation.measure.scenarios import CLIENTS, FIRST_PAGE, LONG_S, Scenario, gets, popular_paths, scenarios
+from evaluation.measure.scenarios import (
+    CLIENTS,
+    FIRST_PAGE,
+    LONG_S,
+    ROUNDS,
+    Scenario,
+    gets,
+    popular_paths,
+    scenarios,
+)
 from evaluation.measure.work import fetch
 from evaluation.measure.yardsticks import Floor, ceiling
 from evaluation.records import LoadSample, Round
@@ -24,7 +33,6 @@ from evaluation.runtime.expected import expected_products
 from evaluation.runtime.server import Server
 from evaluation.runtime.workbench import CLAIM, Stage
 
-ROUNDS = 5
 FEW_ROUNDS = 2
 WARM_UP_S = 0.1
 PATIENCE_S = 10.0
@@ -179,7 +187,9 @@ def measure_scenario(field: Field, kind: Scenario) -> LoadSample:
         targets["null_again"] = [field.null.port]
         if field.nginx_port is not None:
             targets["ceiling"] = [field.nginx_port]
-    order = [name for n in range(ROUNDS) for name in (list(targets) if n % 2 == 0 else reversed(targets))]
+    order = [
+        name for n in range(kind.rounds) for name in (list(targets) if n % 2 == 0 else reversed(targets))
+    ]
     turns = [order[:number].count(name) for number, name in enumerate(order)]
     plans = [plan_of_round(kind, targets[name], name, turn) for name, turn in zip(order, turns, strict=True)]
     spent, cpu_s, results = run_observed(field.stage, servers, plans)
@@ -202,7 +212,7 @@ def plan_of_round(kind: Scenario, ports: list[int], target: str, turn: int) -> d
         "clients": kind.clients,
         "requests": kind.requests if mine else gets([FIRST_PAGE]),
         "seconds": kind.round_s,
-        "first": turn * len(kind.requests) // ROUNDS if mine else 0,
+        "first": turn * len(kind.requests) // kind.rounds if mine else 0,
         "rate": kind.rate_per_s,
         "warm_up_s": max(WARM_UP_S, kind.warm_up_s if mine and turn == 0 else 0.0),
         "patience_s": PATIENCE_S,
