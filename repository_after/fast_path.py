@@ -60,7 +60,7 @@ class KnownListings:
         try:
             status = await send_page(await listings.page(wanted), scope["headers"], send)
         finally:
-            # R01: timed here and not by the middleware, whose wrapper around `send` every hit would pay.
+            # R16: timed here, for every hit would pay for the middleware's wrapper around `send`.
             scope["route"] = known_queries.route
             log_request(scope, status, (perf_counter() - started) * 1000)
 
