@@ -1,11 +1,14 @@
 """What the command line answers: reused sides, verdicts computed again, exit statuses of several gradings."""
 
 import json
+import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -120,6 +123,22 @@ def test_a_silenced_probe_is_judged_the_same_from_its_report(
     assert json.loads(path.read_text())["outcome"] == "tampered"
     assert "stored: tampered, judged again: tampered" in capsys.readouterr().out
     assert status == 1
+
+
+def test_a_suite_whose_services_went_away_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> SuiteRun:
+        os.kill(os.getpid(), signal.SIGINT)  # What `Watch` does.
+        return measured("any", "error").suite
+
+    monkeypatch.setattr(pipeline, "run_suite", interrupted)
+    monkeypatch.setattr(pipeline, "look_for_tampering", lambda *_: [])
+    bench: Any = SimpleNamespace(services=SimpleNamespace(postgres_url="", redis_url=""), folder=None)
+    said: list[str] = []
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.measure_suites(bench, [pipeline.REFERENCE], said.append)
+
+    assert said == ["repository_after: running the suite"]
 
 
 def test_a_grading_without_a_verdict_outweighs_the_others(
