@@ -49,7 +49,7 @@ check: $(VENV)/ready ## Lint, types, import arrows
 	$(BIN)/lint-imports
 
 serve: $(VENV)/ready ## Serve one catalog with the standard dataset (CANDIDATE=DIR PORT=8000)
-	$(BIN)/python -m evaluation.runtime.demo $(CANDIDATE) --port $(PORT)
+	$(BIN)/python -m evaluation.serving.demo $(CANDIDATE) --port $(PORT)
 
 compose: ## The evaluation in containers (CANDIDATE=DIR), which are taken away again
 	@CANDIDATE=$(CANDIDATE) PROFILE=$(PROFILE) docker compose up --build --abort-on-container-exit; \

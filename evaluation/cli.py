@@ -14,15 +14,16 @@ from typing import Any, NoReturn
 
 import jsonschema
 
+from evaluation.candidates.submissions import read_submissions
+from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError, InfrastructureError, UsageError
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge
-from evaluation.pipeline import ROOT, Plan, evaluate, grade
+from evaluation.measure.settings import Progress, Settings
+from evaluation.pipeline import ROOT, evaluate, grade
 from evaluation.records import Outcome
 from evaluation.report import document, junit, markdown, predictions, terminal
-from evaluation.runtime.dataset import SIZES
-from evaluation.runtime.services import MODES
-from evaluation.submissions import read_submissions
+from evaluation.services.services import MODES
 
 RESOLVED, UNRESOLVED, NO_VERDICT, USAGE = 0, 1, 2, 64
 INSTANCE = ROOT / "instances" / "HOFAZ9.json"
@@ -32,7 +33,7 @@ STATUSES = "Exit status: 0 resolved, 1 not resolved, 2 no verdict (our side brok
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with our exit status for a command line that makes no sense."""
+    """argparse with our exit status for a usage error."""
 
     def error(self, message: str) -> NoReturn:
         self.print_usage(sys.stderr)
@@ -40,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def main() -> int:
-    """Do what is asked, and say by the exit status how it went."""
+    """Run the verb that is asked for; returns the exit status."""
     verbs: dict[str, Callable[[list[str]], int]] = {"grade": grade_main, "regrade": regrade_main}
     arguments = sys.argv[1:]
     try:
@@ -93,8 +94,8 @@ def add_common(options: Parser, profile: str, profiles: dict[str, str]) -> None:
     )
 
 
-def progress() -> Callable[[str], None]:
-    """Prints what is going on and since when."""
+def printed_progress() -> Progress:
+    """Prints each line of progress with the seconds since now."""
     started = time.monotonic()
     return lambda text: print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
 
@@ -116,7 +117,7 @@ def evaluate_main(arguments: list[str]) -> int:
     )
     add_common(options, "full", PROFILES | SCALE)
     chosen = options.parse_args(arguments)
-    found = evaluate(chosen.candidate, plan_of(chosen), progress())
+    found = evaluate(chosen.candidate, settings_of(chosen), printed_progress())
     report = document.as_report(found)
     if found.after.candidate == "repository_after" and (mismatch := instance_mismatch(report)):
         report |= {"outcome": "no_verdict", "success": False, "error": mismatch}
@@ -154,7 +155,7 @@ def grade_main(arguments: list[str]) -> int:
     reuse = read_report(chosen.reuse) if chosen.reuse else None
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     folder: Path = chosen.out or ROOT / "evaluation" / "reports" / stamp
-    found = grade(submissions, plan_of(chosen), progress(), reuse)
+    found = grade(submissions, settings_of(chosen), printed_progress(), reuse)
     reports = [document.as_report(one) for one in found]
     instance = json.loads(INSTANCE.read_text())
     print(terminal.gradings(reports))
@@ -209,11 +210,11 @@ def read_report(path: Path) -> dict[str, Any]:
     return report
 
 
-def plan_of(chosen: argparse.Namespace) -> Plan:
+def settings_of(chosen: argparse.Namespace) -> Settings:
     """The options that say how to measure."""
     profile = chosen.profile
     fresh = getattr(chosen, "fresh", False)
-    return Plan(chosen.services, chosen.size, profile == "full", fresh, with_growth=profile == "scale")
+    return Settings(chosen.services, chosen.size, profile == "full", fresh, with_growth=profile == "scale")
 
 
 def status_of(report: dict[str, Any]) -> int:

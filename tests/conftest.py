@@ -13,9 +13,10 @@ import httpx
 import psycopg
 import pytest
 
-from evaluation.runtime.dataset import SIZES
-from evaluation.runtime.server import Server
-from evaluation.runtime.workbench import Stage, Workbench, checked_directory, open_workbench
+from evaluation.candidates.folder import checked_directory
+from evaluation.database.dataset import SIZES
+from evaluation.serving.server import Server
+from evaluation.serving.workbench import Stage, Workbench, open_workbench
 from tests.observing import Observer
 
 ROOT = Path(__file__).parents[1]

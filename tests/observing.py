@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from evaluation.runtime.counters import Counters, Work
-from evaluation.runtime.plans import Plan, explain
-from evaluation.runtime.server import Server
-from evaluation.runtime.workbench import Stage
+from evaluation.database.counters import Counters, Work
+from evaluation.database.plans import QueryPlan, explain
+from evaluation.serving.server import Server
+from evaluation.serving.workbench import Stage
 
 
 def until(condition: Callable[[], object], deadline_s: float = 5.0) -> bool:
@@ -59,7 +59,7 @@ class Observer:
         spent.counted = self.counters.since(before)
         spent.hooked = self.server.ask("statements", since=since)["statements"]
 
-    def plans(self, spent: Spent) -> list[Plan]:
+    def plans(self, spent: Spent) -> list[QueryPlan]:
         """The plans of the distinct SELECTs of a block."""
         distinct = {statement["sql"]: statement for statement in spent.hooked}
         plans = (explain(self.stage.admin_url, statement) for statement in distinct.values())

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.runtime.expected import expected_products
+from evaluation.database.expected import expected_products
 from tests.conftest import Subject
 
 

@@ -5,7 +5,7 @@ import asyncio
 import psycopg
 import pytest
 
-from evaluation.runtime.burst import burst, send
+from tests.burst import burst, send
 from tests.conftest import Subject, holding_products
 from tests.observing import until
 

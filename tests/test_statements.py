@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from evaluation.runtime.burst import burst
-from evaluation.runtime.plans import Plan
+from evaluation.database.plans import QueryPlan
+from tests.burst import burst
 from tests.conftest import Subject
 
 BUDGET = 5
@@ -76,7 +76,7 @@ def test_a_product_is_not_sent_again_with_each_of_its_reviews(
     assert sum(work.calls for work in spent.counted if "users" in work.sql) <= 1, spent.explain()
 
 
-def repeats_products(plan: Plan, page_size: int) -> bool:
+def repeats_products(plan: QueryPlan, page_size: int) -> bool:
     """Whether each review brings the whole product along: more rows than products (and one to look ahead)."""
     carries = any(column.endswith(".description") and "product" in column for column in plan.output)
     return {"reviews", "products"} <= plan.relations and carries and plan.rows > page_size + 1

@@ -6,8 +6,8 @@ import json
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from evaluation.database.expected import expected_products
 from evaluation.measure.scenarios import FIRST_PAGE, VERSION
-from evaluation.runtime.expected import expected_products
 
 
 def check_bodies(admin_url: str, kept: list[dict[str, Any]]) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from typing import Any
 import httptools
 import uvloop
 
-from evaluation.measure.traffic import Plan, Request, Result
+from evaluation.measure.traffic import LoadPlan, Request, Result
 
 BUFFER_BYTES = 1 << 18
 RECONNECT_DELAY_S = 0.01
@@ -27,7 +27,7 @@ RECONNECT_DELAY_S = 0.01
 class Load:
     """One run of a plan."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: LoadPlan) -> None:
         self.plan = plan
         self.requests = [Request(**request) for request in plan.requests]
         known: dict[str, bytes] = {}
@@ -250,7 +250,7 @@ def cpu_seconds() -> float:
 
 def main() -> None:
     """Read the plans, run one after another, write the results."""
-    plans = [Plan(**plan) for plan in json.load(sys.stdin)]
+    plans = [LoadPlan(**plan) for plan in json.load(sys.stdin)]
     results = [uvloop.run(Load(plan).run()) for plan in plans]
     json.dump([asdict(result) for result in results], sys.stdout)
 

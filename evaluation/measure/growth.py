@@ -2,18 +2,19 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluation.database.counters import Counters
+from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError
+from evaluation.measure.settings import Progress
 from evaluation.measure.walks import PAGE_SIZE, Listing, Place, Tables, Walker, read_page
 from evaluation.records import PageCost
-from evaluation.runtime.counters import Counters
-from evaluation.runtime.dataset import SIZES
-from evaluation.runtime.server import Server
-from evaluation.runtime.workbench import Workbench
+from evaluation.serving.server import Server
+from evaluation.serving.workbench import Workbench
 
 CATALOGS = tuple(SIZES[name] for name in ("tenth", "standard", "large"))
 LISTINGS = (
@@ -26,8 +27,6 @@ PAGES = 3
 """A first one, which may hold what is done once a minute, and those that are measured."""
 WINDOW_LIMIT_S = 20.0
 CATALOG_LIMIT_S = 300.0
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +51,17 @@ class Subject:
 
 
 def measure_growth(
-    bench: Workbench, candidate: Path, say: Say, catalogs: Sequence[int] = CATALOGS
+    bench: Workbench, candidate: Path, progress: Progress, catalogs: Sequence[int] = CATALOGS
 ) -> tuple[PageCost, ...]:
     """Every listing at every depth of every catalog, each catalog on a server of its own."""
-    return tuple(cost for products in catalogs for cost in measure_catalog(bench, candidate, products, say))
+    return tuple(
+        cost for products in catalogs for cost in measure_catalog(bench, candidate, products, progress)
+    )
 
 
-def measure_catalog(bench: Workbench, candidate: Path, products: int, say: Say) -> Iterator[PageCost]:
+def measure_catalog(
+    bench: Workbench, candidate: Path, products: int, progress: Progress
+) -> Iterator[PageCost]:
     """Every listing at every depth, while there is time."""
     deadline = time.monotonic() + CATALOG_LIMIT_S
     with (
@@ -69,12 +72,12 @@ def measure_catalog(bench: Workbench, candidate: Path, products: int, say: Say) 
         for listing in LISTINGS:
             subject = Subject(server, counters, Tables(stage.admin_url, listing), products, listing)
             costs = list(measure_listing(subject, deadline))
-            say(f"{candidate.name}: {products:,} products, {listing.query or 'all'}: {told(costs)}")
+            progress(f"{candidate.name}: {products:,} products, {listing.query or 'all'}: {described(costs)}")
             yield from costs
 
 
 def measure_listing(subject: Subject, deadline: float) -> Iterator[PageCost]:
-    """One listing, deeper and deeper; what breaks the contract is told and is no measurement."""
+    """One listing, deeper and deeper; a page that breaks the contract is reported and not measured."""
     listed = subject.tables.products()
     walker: Walker | None = None
     fresh = 0
@@ -151,7 +154,7 @@ def cost_of(
     )
 
 
-def told(costs: Sequence[PageCost]) -> str:
+def described(costs: Sequence[PageCost]) -> str:
     """Depths with buffers and time, in a line."""
     return ", ".join(
         f"{cost.depth:.0%} {cost.trouble}"

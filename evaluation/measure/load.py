@@ -14,6 +14,7 @@ from typing import Any
 
 import redis
 
+from evaluation.database.expected import expected_products
 from evaluation.measure.answers import check_bodies, check_versions
 from evaluation.measure.rounds import round_of, round_of_ms, run_client, run_observed, sample
 from evaluation.measure.scenarios import (
@@ -29,9 +30,8 @@ from evaluation.measure.scenarios import (
 from evaluation.measure.work import fetch
 from evaluation.measure.yardsticks import Floor, ceiling
 from evaluation.records import LoadSample, Round
-from evaluation.runtime.expected import expected_products
-from evaluation.runtime.server import Server
-from evaluation.runtime.workbench import CLAIM, Stage
+from evaluation.serving.server import Server
+from evaluation.serving.workbench import CLAIM, Stage
 
 FEW_ROUNDS = 2
 WARM_UP_S = 0.1
@@ -55,7 +55,7 @@ def measure_load(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
         kinds = scenarios(products_of(stage), ids, far_pages(server), etag_of(server))
         with (
             stage.serving(candidate, options=("--null", str(len(page)))) as null,
-            ceiling(page, stage.folder, stage.janitor) as nginx,
+            ceiling(page, stage.folder, stage.cleaner) as nginx,
         ):
             field = Field(stage, (server, second), null, nginx)
             return (stampede, two, cold, *(measure_scenario(field, kind) for kind in kinds))

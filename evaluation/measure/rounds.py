@@ -9,12 +9,12 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+from evaluation.database.counters import Work
 from evaluation.errors import InfrastructureError
 from evaluation.measure.scenarios import Scenario
 from evaluation.records import LoadSample, Round
-from evaluation.runtime.counters import Work
-from evaluation.runtime.server import Server
-from evaluation.runtime.workbench import Stage
+from evaluation.serving.server import Server
+from evaluation.serving.workbench import Stage
 
 ROOT = Path(__file__).parents[2]
 

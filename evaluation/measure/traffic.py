@@ -24,7 +24,7 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LoadPlan:
     """A load: `requests` are sent in order from `first` on, by `clients` connections, over and over.
 
     The connections are shared out among `ports` of 127.0.0.1, which are processes of one catalog.

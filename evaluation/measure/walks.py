@@ -12,7 +12,7 @@ import psycopg
 
 from evaluation.errors import CandidateError
 from evaluation.measure.work import fetch
-from evaluation.runtime.server import Server
+from evaluation.serving.server import Server
 
 PAGE_SIZE = 20
 FIRST_STEPS = 8

@@ -4,9 +4,9 @@ import gzip
 import http.client
 from hashlib import sha256
 
+from evaluation.database.counters import Counters
 from evaluation.records import WorkSample
-from evaluation.runtime.counters import Counters
-from evaluation.runtime.server import Server
+from evaluation.serving.server import Server
 
 SCENARIOS = {
     "first_page_cold": "/products?limit=20",

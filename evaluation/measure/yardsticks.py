@@ -11,9 +11,9 @@ from pathlib import Path
 
 import asyncpg
 
-from evaluation.runtime.expected import PRODUCT
-from evaluation.runtime.janitor import Janitor
-from evaluation.runtime.program import Service, running
+from evaluation.database.expected import PRODUCT
+from evaluation.services.cleaner import Cleaner
+from evaluation.services.program import Service, running
 
 NGINX = """
 {user} daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/nginx.log;
@@ -39,7 +39,7 @@ select json_build_object('items', (select json_agg(item) from (
 
 
 @contextmanager
-def ceiling(page: bytes, folder: Path, janitor: Janitor) -> Iterator[int | None]:
+def ceiling(page: bytes, folder: Path, cleaner: Cleaner) -> Iterator[int | None]:
     """The port of an nginx with one worker that sends this gzip body; None where there is no nginx."""
     nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if nginx is None:
@@ -55,7 +55,7 @@ def ceiling(page: bytes, folder: Path, janitor: Janitor) -> Iterator[int | None]
         return [nginx, "-e", str(place / "nginx.log"), "-p", str(place), "-c", str(place / "nginx.conf")]
 
     service = Service(command, place / "nginx.log", signal.SIGTERM, answers)
-    with running(service, {}, janitor) as port:
+    with running(service, {}, cleaner) as port:
         yield port
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from evaluation.measure.rounds import run_client
-from evaluation.runtime.janitor import Janitor
-from evaluation.runtime.nurseries import Nurseries
-from evaluation.runtime.server import Server, serving
+from evaluation.services.cleaner import Cleaner
+from evaluation.serving.server import Server, serving
+from evaluation.serving.spawn import ForkServers
 
 ROOT = Path(__file__).parents[2]
 READS = [{"path": "/"}]
@@ -21,9 +21,9 @@ def null(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     log = tmp_path_factory.mktemp("null") / "log"
     options = ("--null", "5000")
     with (
-        Janitor() as janitor,
-        Nurseries(janitor) as nurseries,
-        serving(ROOT / "repository_after", "", "", log, nurseries, options=options) as null,
+        Cleaner() as cleaner,
+        ForkServers(cleaner) as forkservers,
+        serving(ROOT / "repository_after", "", "", log, forkservers, options=options) as null,
     ):
         yield null
 

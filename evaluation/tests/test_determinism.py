@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.determinism import STUDIES, Grading, Kind, burning_core, differences, kinds
-from evaluation.runtime.janitor import Janitor, is_alive
+from evaluation.proof.determinism import STUDIES, Grading, Kind, burning_core, differences, kinds
+from evaluation.services.cleaner import Cleaner, is_alive
 from tests.observing import until
 
 ROOT = Path(__file__).parents[2]
@@ -73,7 +73,7 @@ def test_the_busy_process_ends_with_its_block_however_that_ends() -> None:
         seen.append((pid, is_alive(pid)))
         raise KeyboardInterrupt
 
-    with Janitor() as janitor, contextlib.suppress(KeyboardInterrupt), burning_core(janitor) as pid:
+    with Cleaner() as cleaner, contextlib.suppress(KeyboardInterrupt), burning_core(cleaner) as pid:
         interrupted(pid)
 
     assert seen == [(pid, True)]
@@ -84,9 +84,9 @@ def test_the_busy_process_ends_with_its_block_however_that_ends() -> None:
 def test_the_busy_process_does_not_outlive_a_harness_that_is_killed(number: signal.Signals) -> None:
     harness = (
         "import time\n"
-        "from evaluation.determinism import burning_core\n"
-        "from evaluation.runtime.janitor import Janitor\n"
-        "with Janitor() as janitor, burning_core(janitor) as pid:\n"
+        "from evaluation.proof.determinism import burning_core\n"
+        "from evaluation.services.cleaner import Cleaner\n"
+        "with Cleaner() as cleaner, burning_core(cleaner) as pid:\n"
         "    print(pid, flush=True)\n"
         "    time.sleep(600)\n"
     )

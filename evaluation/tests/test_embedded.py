@@ -14,19 +14,20 @@ import psycopg
 import pytest
 import redis
 
+from evaluation.database import dataset
 from evaluation.errors import InfrastructureError
-from evaluation.runtime import dataset, embedded
-from evaluation.runtime.janitor import ROOT, Janitor
-from evaluation.runtime.program import free_port
-from evaluation.runtime.services import Services, open_services
+from evaluation.services import embedded
+from evaluation.services.cleaner import ROOT, Cleaner
+from evaluation.services.program import free_port
+from evaluation.services.services import Services, open_services
 
 CHILD = """
 import time
 from pathlib import Path
-from evaluation.runtime.janitor import Janitor
-from evaluation.runtime.services import open_services
+from evaluation.services.cleaner import Cleaner
+from evaluation.services.services import open_services
 
-with Janitor() as janitor, open_services("embedded", janitor=janitor, folder=Path({place!r})):
+with Cleaner() as cleaner, open_services("embedded", cleaner=cleaner, folder=Path({place!r})):
     print("ready", flush=True)
     time.sleep(60)
 """
@@ -78,7 +79,7 @@ def answer(services: Services) -> bool:
 
 
 def test_every_page_of_a_dataset_is_marked_as_visible_to_all(place: Path) -> None:
-    with Janitor() as janitor, open_services("embedded", janitor=janitor, folder=place) as services:
+    with Cleaner() as cleaner, open_services("embedded", cleaner=cleaner, folder=place) as services:
         template = dataset.ensure_template(services.postgres_url, dataset.SIZES["small"])
         url = dataset.other_database(services.postgres_url, template)
         with psycopg.connect(url) as connection:
@@ -92,7 +93,7 @@ def test_every_page_of_a_dataset_is_marked_as_visible_to_all(place: Path) -> Non
 
 
 def test_services_answer_and_leave_nothing_behind(place: Path) -> None:
-    with Janitor() as janitor, open_services(janitor=janitor, folder=place) as services:
+    with Cleaner() as cleaner, open_services(cleaner=cleaner, folder=place) as services:
         assert answer(services)
         assert processes_naming(str(place))
 
@@ -117,9 +118,9 @@ def test_a_harness_that_dies_leaves_nothing_behind(place: Path, number: signal.S
 
 def test_a_withdrawn_process_is_left_alone() -> None:
     with subprocess.Popen(["sleep", "60"], start_new_session=True) as sleeper:
-        with Janitor() as janitor:
-            entry = janitor.process(sleeper.pid)
-            janitor.withdraw(entry)
+        with Cleaner() as cleaner:
+            entry = cleaner.process(sleeper.pid)
+            cleaner.withdraw(entry)
 
         assert sleeper.poll() is None
         sleeper.kill()
@@ -128,10 +129,10 @@ def test_a_withdrawn_process_is_left_alone() -> None:
 def test_a_taken_port_is_tried_once_and_another_taken(place: Path) -> None:
     account = embedded.Account()
     account.own(place)
-    with socket.create_server(("127.0.0.1", 0)) as occupant, Janitor() as janitor:
+    with socket.create_server(("127.0.0.1", 0)) as occupant, Cleaner() as cleaner:
         taken = occupant.getsockname()[1]
         ports = [taken, free_port()]
-        with embedded.embedded_valkey(place, account, janitor, ports) as url:
+        with embedded.embedded_valkey(place, account, cleaner, ports) as url:
             assert url.endswith(f":{ports[1]}")
 
 
@@ -156,9 +157,9 @@ def test_an_unreachable_database_is_our_trouble(url: str, monkeypatch: pytest.Mo
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
 
     with (
-        Janitor() as janitor,
+        Cleaner() as cleaner,
         pytest.raises(InfrastructureError, match="DATABASE_URL"),
-        open_services("url", janitor=janitor),
+        open_services("url", cleaner=cleaner),
     ):
         pass
 
@@ -166,10 +167,10 @@ def test_an_unreachable_database_is_our_trouble(url: str, monkeypatch: pytest.Mo
 def test_running_services_are_accepted_or_told_what_they_lack(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with Janitor() as janitor, open_services(janitor=janitor, folder=place) as services:
+    with Cleaner() as cleaner, open_services(cleaner=cleaner, folder=place) as services:
         monkeypatch.setenv("REDIS_URL", services.redis_url)
         monkeypatch.setenv("DATABASE_URL", services.postgres_url)
-        with open_services("url", janitor=janitor) as running:
+        with open_services("url", cleaner=cleaner) as running:
             assert answer(running)
         with psycopg.connect(services.postgres_url, autocommit=True) as connection:
             connection.execute("CREATE ROLE poor LOGIN PASSWORD 'poor'")
@@ -178,6 +179,6 @@ def test_running_services_are_accepted_or_told_what_they_lack(
 
         with (
             pytest.raises(InfrastructureError, match="ALTER ROLE poor CREATEDB CREATEROLE"),
-            open_services("url", janitor=janitor),
+            open_services("url", cleaner=cleaner),
         ):
             pass

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.candidates.patches import apply_patch
+from evaluation.database.dataset import SIZES
 from evaluation.measure.growth import LISTINGS, PAGES, measure_growth, places
 from evaluation.measure.walks import (
     PAGE_SIZE,
@@ -19,9 +21,7 @@ from evaluation.measure.walks import (
     parameter_of,
     read_page,
 )
-from evaluation.runtime.dataset import SIZES
-from evaluation.runtime.patches import apply_patch
-from evaluation.runtime.workbench import Workbench, open_workbench
+from evaluation.serving.workbench import Workbench, open_workbench
 
 ROOT = Path(__file__).parents[2]
 BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"

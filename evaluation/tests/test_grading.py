@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.candidates.folder import contents
+from evaluation.candidates.patches import apply_patch
+from evaluation.candidates.submissions import Submission, read_submissions
 from evaluation.errors import EmptyPatchError, PatchFailedError, UsageError
 from evaluation.report import predictions
-from evaluation.runtime.patches import apply_patch, contents
-from evaluation.submissions import Submission, read_submissions
 
 ROOT = Path(__file__).parents[2]
 BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"

@@ -9,7 +9,8 @@ import pytest
 
 from evaluation.cli import NO_VERDICT, RESOLVED, regrade_main
 from evaluation.judge.growth import deepenings, exponent, laws
-from evaluation.pipeline import Plan, judged
+from evaluation.measure.settings import Settings
+from evaluation.pipeline import judged
 from evaluation.records import PageCost
 from evaluation.report import document, markdown, terminal
 from evaluation.tests.test_judge import measured
@@ -80,7 +81,7 @@ def report(tmp_path: Path) -> Path:
     before = replace(measured({"R10": "failed"}), growth=tuple(cost(size, size) for size in SIZES))
     flat = [cost(size, 50, depth) for size in SIZES for depth in (0.01, 0.99)]
     after = replace(measured({}), growth=(*flat, cost(10_000, None, 0.5, "GET /products: 500")))
-    found = judged(before, after, Plan(), datetime.now(UTC))
+    found = judged(before, after, Settings(), datetime.now(UTC))
     return document.write(document.as_report(found), tmp_path)
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from evaluation.database.dataset import SIZES
 from evaluation.measure.load import measure_stampede, plan_of_round
 from evaluation.measure.scenarios import CLIENTS, ROUNDS, mixed_requests, scenarios
-from evaluation.runtime.dataset import SIZES
-from evaluation.runtime.workbench import open_workbench
+from evaluation.serving.workbench import open_workbench
 
 REFERENCE = Path(__file__).parents[2] / "repository_after"
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from evaluation.candidates.folder import contents
 from evaluation.instance import list_form
-from evaluation.runtime.patches import contents
 
 ROOT = Path(__file__).parents[2]
 LIST = ROOT / "instances/HOFAZ9.list.json"

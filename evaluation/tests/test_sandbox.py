@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError
 from evaluation.measure.work import fetch
-from evaluation.runtime import sandbox
-from evaluation.runtime.dataset import SIZES
-from evaluation.runtime.nurseries import MARK, processes_with
-from evaluation.runtime.workbench import Stage, open_workbench
+from evaluation.serving import sandbox
+from evaluation.serving.spawn import MARK, processes_with
+from evaluation.serving.workbench import Stage, open_workbench
 from tests.observing import until
 
 ROOT = Path(__file__).parents[2]
@@ -44,8 +44,8 @@ def stage() -> Iterator[Stage]:
 
 def processes_of(stage: Stage, candidate: Path) -> list[int]:
     """Serving processes of a candidate and what they started, by the mark that they were born with."""
-    nursery = stage.nurseries.of(candidate.resolve())
-    return [pid for pid in processes_with(f"{MARK}={nursery.mark}") if pid != nursery.process.pid]
+    forkserver = stage.forkservers.of(candidate.resolve())
+    return [pid for pid in processes_with(f"{MARK}={forkserver.mark}") if pid != forkserver.process.pid]
 
 
 @pytest.mark.parametrize("trick", list(HOSTILE))

@@ -8,21 +8,22 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from evaluation.candidates.folder import checked_directory
+from evaluation.database.dataset import ensure_template, expected_facts, verify
 from evaluation.errors import CandidateError, InfrastructureError
-from evaluation.runtime.dataset import ensure_template, expected_facts, verify
-from evaluation.runtime.janitor import is_alive
-from evaluation.runtime.workbench import checked_directory, open_workbench
+from evaluation.services.cleaner import is_alive
+from evaluation.serving.workbench import open_workbench
 
 ROOT = Path(__file__).parents[2]
 KILLED = """
 import sys, time
-from evaluation.runtime.workbench import open_workbench
+from evaluation.serving.workbench import open_workbench
 with open_workbench() as bench:
     import psycopg
     with psycopg.connect(bench.services.postgres_url) as c:
         pid = c.execute("select pg_backend_pid()").fetchone()[0]
         folder = c.execute("show data_directory").fetchone()[0]
-    print(bench.janitor.child.pid, bench.folder, folder, flush=True)
+    print(bench.cleaner.child.pid, bench.folder, folder, flush=True)
     time.sleep(60)
 """
 
@@ -30,7 +31,7 @@ with open_workbench() as bench:
 def test_a_killed_harness_leaves_no_process_and_no_folder() -> None:
     harness = subprocess.Popen([sys.executable, "-c", KILLED], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert harness.stdout is not None
-    janitor, folder, cluster = harness.stdout.readline().split()
+    cleaner, folder, cluster = harness.stdout.readline().split()
     server = int((Path(cluster) / "postmaster.pid").read_text().split()[0])
     assert is_alive(server)
 
@@ -38,7 +39,7 @@ def test_a_killed_harness_leaves_no_process_and_no_folder() -> None:
     harness.wait()
     harness.stdout.close()
     deadline = time.monotonic() + 15
-    while is_alive(int(janitor)) and time.monotonic() < deadline:
+    while is_alive(int(cleaner)) and time.monotonic() < deadline:
         time.sleep(0.05)
 
     assert not is_alive(server)

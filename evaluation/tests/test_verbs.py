@@ -13,12 +13,14 @@ from typing import Any
 
 import pytest
 
-from evaluation import cli, pipeline, store
+from evaluation import cli, pipeline
+from evaluation.candidates import store
 from evaluation.errors import InfrastructureError, ProbeSilencedError, UsageError
-from evaluation.pipeline import Plan, judged, without_answer
+from evaluation.measure.settings import Settings
+from evaluation.pipeline import judged, without_answer
 from evaluation.records import REQUIREMENTS, CaseResult, LoadSample, Measured, Round, SuiteRun, WorkSample
 from evaluation.report import document
-from evaluation.reuse import sides_of
+from evaluation.report.reuse import sides_of
 
 WORK = tuple(WorkSample(name, 200, 3, 3, 1, 1, 1, 1, "") for name in ("first_page_cold", "first_page_warm"))
 QUICK = Round(500, 9000.0, 10.0, 20.0, 30.0, 40.0, 0.2)
@@ -44,7 +46,7 @@ def measured(name: str, outcome: str = "passed", content: str = "") -> Measured:
 def report() -> dict[str, Any]:
     """An evaluation of the reference, as JSON has it."""
     before = measured("repository_before", "failed", "old")
-    found = judged(before, measured("repository_after", content="new"), Plan(), datetime.now(UTC))
+    found = judged(before, measured("repository_after", content="new"), Settings(), datetime.now(UTC))
     read: dict[str, Any] = json.loads(json.dumps(document.as_report(found)))
     return read | {"environment": read["environment"] | CONDITIONS}
 
@@ -116,7 +118,7 @@ def test_a_silenced_probe_is_judged_the_same_from_its_report(
 ) -> None:
     before = measured("repository_before", "failed")
     silent = without_answer("cheat", before, ProbeSilencedError("the probe does not answer"))
-    path = document.write(document.as_report(judged(before, silent, Plan(), datetime.now(UTC))), tmp_path)
+    path = document.write(document.as_report(judged(before, silent, Settings(), datetime.now(UTC))), tmp_path)
 
     status = run("regrade", path)
 
@@ -144,7 +146,7 @@ def test_a_suite_whose_services_went_away_is_not_counted(monkeypatch: pytest.Mon
 def test_a_grading_without_a_verdict_outweighs_the_others(
     tmp_path: Path, run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure(bench: object, candidates: list[Path], plan: object, say: object) -> list[Measured]:
+    def measure(bench: object, candidates: list[Path], settings: object, progress: object) -> list[Measured]:
         if any("unlucky" in path.as_posix() for path in candidates):
             raise InfrastructureError("Postgres is gone")
         return [measured(path.name, "failed" if "before" in path.name else "passed") for path in candidates]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from evaluation.runtime.dataset import SIZES
-from evaluation.runtime.workbench import Workbench
+from evaluation.database.dataset import SIZES
+from evaluation.serving.workbench import Workbench
 from tests.conftest import Subject, subject_on
 
 Benchmark = Callable[..., Any]

@@ -1,0 +1,1 @@
+"""What is handed in: folders, patches and predictions, and measurements that were made of them before."""

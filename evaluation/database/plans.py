@@ -1,0 +1,69 @@
+"""EXPLAIN (ANALYZE, BUFFERS) of the statements that a candidate really sent, with their parameters."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node of a plan: its kind, the table it reads, the rows it looked at over all its loops."""
+
+    kind: str
+    relation: str | None
+    rows_examined: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlan:
+    """What Postgres does for one statement."""
+
+    sql: str
+    rows: float
+    output: tuple[str, ...]
+    buffers: int
+    nodes: tuple[Node, ...]
+
+    @property
+    def relations(self) -> set[str]:
+        """The tables that are read."""
+        return {node.relation for node in self.nodes if node.relation}
+
+    def sequential_scans(self) -> set[str]:
+        """The tables that are read from end to end."""
+        return {node.relation for node in self.nodes if node.kind == "Seq Scan" and node.relation}
+
+    def rows_examined(self, relation: str) -> float:
+        """How many rows of a table were looked at, those filtered away included."""
+        return sum(node.rows_examined for node in self.nodes if node.relation == relation)
+
+
+def explain(url: str, statement: dict[str, Any]) -> QueryPlan | None:
+    """The plan of a recorded SELECT; None for anything else, which is not run again."""
+    sql: str = statement["sql"]
+    if not sql.lstrip().lower().startswith(("select", "with")):
+        return None
+    numbered = statement["style"].startswith("numeric")
+    factory: Any = psycopg.RawCursor if numbered else psycopg.ClientCursor
+    with psycopg.connect(url, autocommit=True) as connection, factory(connection) as cursor:
+        query = f"EXPLAIN (ANALYZE, BUFFERS, VERBOSE, FORMAT JSON) {sql}"
+        cursor.execute(query, statement["parameters"] or None)
+        root = cursor.fetchone()[0][0]["Plan"]
+    return QueryPlan(
+        sql,
+        root["Actual Rows"] * root["Actual Loops"],
+        tuple(root.get("Output", ())),
+        root.get("Shared Hit Blocks", 0) + root.get("Shared Read Blocks", 0),
+        tuple(nodes(root)),
+    )
+
+
+def nodes(plan: dict[str, Any]) -> Iterator[Node]:
+    """Every node of a plan, the root first. A bitmap heap scan is its index's work."""
+    removed = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
+    examined = (plan["Actual Rows"] + removed) * plan["Actual Loops"]
+    yield Node(plan["Node Type"], plan.get("Relation Name"), examined)
+    for child in plan.get("Plans", ()):
+        yield from nodes(child)

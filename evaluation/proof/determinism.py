@@ -1,0 +1,144 @@
+"""Whether gradings can be repeated: the same candidates many times, every other time on a busy machine."""
+
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.measure.settings import Settings
+from evaluation.pipeline import REFERENCE, prepared_workbench
+from evaluation.proof.patched import PATCHES, graded, patched
+from evaluation.services.cleaner import Cleaner
+from evaluation.serving.workbench import Workbench
+
+WANTED = {"mutants": "unresolved", "alternatives": "resolved", "slow": "unresolved"}
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """What is graded again and again beside the reference, and how."""
+
+    names: tuple[str, ...]
+    settings: Settings
+    times: int
+
+
+STUDIES = {
+    "determinism": Study(
+        ("R02-reviews-one-by-one", "R09-blocking-driver", "opaque-cursor", "psycopg-async"),
+        Settings(with_load=False),
+        times=10,
+    ),
+    "timing": Study(("R01-every-answer-150-ms-late",), Settings(), times=2),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A candidate that is graded many times, and the outcome it must have every time."""
+
+    name: str
+    wanted: str
+    patch: Path | None = None
+
+    def laid_out(self, bench: Workbench) -> Path:
+        """Its folder."""
+        return patched(bench, self.patch) if self.patch else REFERENCE
+
+
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """One grading: its outcome, every requirement with `passed`, `failed` or `unknown`, seconds it took."""
+
+    outcome: str
+    rows: tuple[str, ...]
+    reason: str
+    took_s: float
+    busy: bool = False
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether it says that timings cannot be judged on a machine that is busy indeed."""
+        return self.busy and self.outcome == "no_verdict" and "R01 unknown" in self.rows
+
+
+def kinds(names: Iterable[str]) -> list[Kind]:
+    """The reference and the named patches; names that do not exist are left out."""
+    patches = {path.stem: path for folder in WANTED for path in (PATCHES / folder).glob("*.patch")}
+    found = [patches[name] for name in names if name in patches]
+    return [Kind("reference", "resolved"), *(Kind(one.stem, WANTED[one.parent.name], one) for one in found)]
+
+
+def run_study(chosen: list[Kind], settings: Settings, times: int) -> int:
+    """Grade each candidate so many times, print what came of it; 1 when a verdict is not of its kind."""
+    gradings = grade_all(chosen, settings, times)
+    strange = [line for kind in chosen for line in differences(kind, gradings[kind.name])]
+    every = [grading for some in gradings.values() for grading in some]
+    undecided = sum(grading.is_undecided for grading in every)
+    took_s = [grading.took_s for grading in every]
+    print(f"{sum(took_s) / len(took_s):.1f} s a grading, {max(took_s):.1f} s at most")
+    print(f"{len(every) - len(strange) - undecided} of {len(every)} gradings gave the verdict of their kind")
+    if undecided:
+        print(f"{undecided} beside a busy process gave none, for timings cannot be judged there")
+    for line in strange:
+        print(line, file=sys.stderr)
+    return 1 if strange else 0
+
+
+def grade_all(chosen: list[Kind], settings: Settings, times: int) -> dict[str, list[Grading]]:
+    """Round after round of all candidates, every other round beside a process that burns a core."""
+    gradings: dict[str, list[Grading]] = {kind.name: [] for kind in chosen}
+    with prepared_workbench(settings, lambda text: print(text, flush=True)) as bench:
+        folders = {kind.name: kind.laid_out(bench) for kind in chosen}
+        for number in range(times):
+            busy = number % 2 == 1
+            with burning_core(bench.cleaner) if busy else nullcontext():
+                for kind in chosen:
+                    one = grade_once(bench, folders[kind.name], settings, busy=busy)
+                    gradings[kind.name].append(one)
+                    said = f"{one.outcome}, {one.took_s:.1f} s {'beside a busy process' if busy else 'alone'}"
+                    print(f"{number + 1:3}/{times} {kind.name}: {said}", flush=True)
+    return gradings
+
+
+def grade_once(bench: Workbench, folder: Path, settings: Settings, *, busy: bool) -> Grading:
+    """One whole grading."""
+    started = time.monotonic()
+    outcome, verdicts = graded(bench, folder, settings)
+    words = {True: "passed", False: "failed", None: "unknown"}
+    rows = tuple(f"{one.requirement} {words[one.passed]}" for one in verdicts)
+    reason = " ".join(outcome.reason.split())
+    return Grading(outcome.name, rows, reason, time.monotonic() - started, busy)
+
+
+def differences(kind: Kind, gradings: list[Grading]) -> list[str]:
+    """One line for each grading that differs from the most frequent one, or from the outcome wanted."""
+    decided = Counter((one.outcome, one.rows) for one in gradings if not one.is_undecided)
+    strange = []
+    for number, one in enumerate(gradings):
+        if one.is_undecided:
+            continue
+        [((outcome, usual), _)] = decided.most_common(1)
+        if (one.outcome, one.rows) != (outcome, usual) or one.outcome != kind.wanted:
+            rows = ", ".join(sorted(set(one.rows) - set(usual))) or "requirements as usual"
+            said = f"{one.outcome} instead of {kind.wanted}" if one.outcome != kind.wanted else one.outcome
+            strange.append(f"{kind.name}, {number + 1}: {said}; {rows}; {one.reason[:300]}")
+    return strange
+
+
+@contextmanager
+def burning_core(cleaner: Cleaner) -> Iterator[int]:
+    """A process that keeps one core busy inside the block; its pid. It does not outlive us, come what may."""
+    burner = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
+    entry = cleaner.process(burner.pid, signal.SIGKILL)
+    try:
+        yield burner.pid
+    finally:
+        burner.kill()
+        burner.wait()
+        cleaner.withdraw(entry)

@@ -1,0 +1,39 @@
+"""The reference with one of our patches in it, and what a grading makes of it."""
+
+from pathlib import Path
+
+from evaluation.candidates.patches import apply_patch
+from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.judge.outcomes import outcome_of
+from evaluation.judge.verdicts import judge
+from evaluation.measure.settings import Settings
+from evaluation.pipeline import ENDINGS, REFERENCE, ROOT, measure
+from evaluation.records import Outcome, Verdict
+from evaluation.serving.workbench import Workbench
+
+PATCHES = ROOT / "patches"
+
+
+def patched(bench: Workbench, patch: Path) -> Path:
+    """The reference with the patch applied, in a folder of its own."""
+    folder = bench.folder / "patched" / patch.parent.name / patch.stem
+    apply_patch(REFERENCE, patch.read_text(), folder)
+    return folder
+
+
+def header(patch: Path, name: str) -> str:
+    """A value from the lines above the first hunk, `Name: value`."""
+    lines = patch.read_text().partition("diff --git")[0].splitlines()
+    return next(line.removeprefix(f"{name}: ") for line in lines if line.startswith(f"{name}: "))
+
+
+def graded(bench: Workbench, folder: Path, settings: Settings) -> tuple[Outcome, tuple[Verdict, ...]]:
+    """A whole grading of a candidate; no verdicts where it could not be measured."""
+    try:
+        [measured] = measure(bench, [folder], settings, lambda text: None)
+    except CandidateError as error:
+        return Outcome(ENDINGS.get(type(error), "unresolved"), str(error)), ()
+    except InfrastructureError as error:
+        return Outcome("no_verdict", str(error)), ()
+    verdicts = judge(measured)
+    return outcome_of(measured, verdicts), verdicts

@@ -1,1 +1,0 @@
-"""Stands it all up: services, dataset, candidates, and the means to look at them."""

@@ -1,0 +1,58 @@
+"""Services that already run, named by DATABASE_URL and REDIS_URL, and whether they are enough."""
+
+import os
+
+import psycopg
+import redis
+
+from evaluation.errors import InfrastructureError, UsageError
+
+NEEDED = {
+    "select rolsuper or (rolcreatedb and rolcreaterole) from pg_roles where rolname = current_user": (
+        "may not create databases and roles: ALTER ROLE {role} CREATEDB CREATEROLE"
+    ),
+    "select count(*) > 0 from pg_extension where extname = 'pg_stat_statements'": (
+        "finds no pg_stat_statements in its database: set shared_preload_libraries = "
+        "'pg_stat_statements', restart, CREATE EXTENSION pg_stat_statements"
+    ),
+    "select current_setting('pg_stat_statements.max', true) is not null": (
+        "has pg_stat_statements but does not load it: set shared_preload_libraries = "
+        "'pg_stat_statements' and restart"
+    ),
+    "select pg_has_role(current_user, 'pg_read_all_stats', 'usage')": (
+        "may not read other roles' statements: GRANT pg_read_all_stats TO {role}"
+    ),
+}
+
+
+def running_services() -> tuple[str, str]:
+    """The two URLs, once both services are seen to be enough."""
+    missing = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
+    if missing:
+        raise UsageError(f"--services url needs {' and '.join(missing)} in the environment")
+    postgres_url, redis_url = os.environ["DATABASE_URL"], os.environ["REDIS_URL"]
+    check_postgres(postgres_url)
+    check_redis(redis_url)
+    return postgres_url, redis_url
+
+
+def check_postgres(url: str) -> None:
+    """It answers and allows what an evaluation does."""
+    try:
+        with psycopg.connect(url, connect_timeout=5) as connection:
+            role = connection.info.user
+            for query, complaint in NEEDED.items():
+                row = connection.execute(query.encode()).fetchone()
+                if not row or not row[0]:
+                    raise InfrastructureError(f"DATABASE_URL: {complaint.format(role=role)}")
+    except psycopg.Error as error:
+        raise InfrastructureError(f"DATABASE_URL does not answer: {error}") from error
+
+
+def check_redis(url: str) -> None:
+    """It answers."""
+    try:
+        with redis.Redis.from_url(url, socket_connect_timeout=5) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        raise InfrastructureError(f"REDIS_URL does not answer: {error}") from error

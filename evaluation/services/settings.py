@@ -1,0 +1,18 @@
+"""Settings of Postgres and Redis, the same wherever this project starts them."""
+
+POSTGRES_SETTINGS = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_wal_size": "4GB",
+    "shared_buffers": "256MB",
+    "max_connections": "400",
+    "jit": "off",
+    "autovacuum": "off",
+    "shared_preload_libraries": "pg_stat_statements",
+    "pg_stat_statements.track_utility": "off",
+    "pg_stat_statements.max": "10000",
+}
+VALKEY_SETTINGS = {"save": "", "appendonly": "no", "databases": "64", "maxmemory": "512mb"}

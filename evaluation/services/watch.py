@@ -1,0 +1,101 @@
+"""Watches the services: when one stops or restarts, the evaluation ends, for its results do not count."""
+
+import os
+import select
+import signal
+import socket
+import threading
+from contextlib import suppress
+from types import TracebackType
+from typing import Any
+
+import psycopg
+import redis
+
+from evaluation.errors import InfrastructureError
+
+KEEPALIVE = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
+"""A service whose host vanished is noticed after 20 s."""
+
+
+class Watch:
+    """Holds an idle connection to each service, and interrupts the main thread when one breaks for good.
+
+    At the end of the block, InfrastructureError when a service has stopped or restarted.
+    """
+
+    def __init__(self, postgres_url: str, redis_url: str) -> None:
+        self.postgres_url = postgres_url
+        self.redis_url = redis_url
+        self.first = self.identity()
+        self.failure: str | None = None
+        self.stop_reader, self.stop_writer = socket.socketpair()
+        self.thread = threading.Thread(target=self.run, name="watch", daemon=True)
+
+    def identity(self) -> dict[str, object]:
+        """When this Postgres started, and the name of this run of Redis."""
+        with psycopg.connect(self.postgres_url, connect_timeout=5) as connection:
+            row = connection.execute("select pg_postmaster_start_time()").fetchone()
+        with redis.Redis.from_url(self.redis_url, socket_connect_timeout=5) as client:
+            return {"Postgres": row, "Redis": client.info("server")["run_id"]}
+
+    def what_changed(self) -> str | None:
+        """Which service is not the same as at the beginning, and why."""
+        try:
+            now = self.identity()
+        except (psycopg.Error, redis.RedisError) as error:
+            return f"a service stopped in the middle of the evaluation, so its results do not count: {error}"
+        for name, run in now.items():
+            if run != self.first[name]:
+                return f"{name} was restarted in the middle of the evaluation, so its results do not count"
+        return None
+
+    def run(self) -> None:
+        """Wait for the end of the block or a broken connection; one that can be made again is no failure."""
+        while not self.is_stopped():
+            if failure := self.what_changed():
+                self.failure = failure
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    def is_stopped(self) -> bool:
+        """Wait on idle connections, which costs the services nothing; True when the block has ended."""
+        idle, interval, count = KEEPALIVE.values()
+        postgres: dict[str, Any] = {
+            "keepalives_idle": idle,
+            "keepalives_interval": interval,
+            "keepalives_count": count,
+        }
+        options: dict[str, Any] = {"socket_keepalive": True, "socket_keepalive_options": KEEPALIVE}
+        try:
+            with (
+                psycopg.connect(self.postgres_url, connect_timeout=5, **postgres) as connection,
+                redis.Redis.from_url(self.redis_url, socket_connect_timeout=5, **options) as client,
+            ):
+                line = client.connection_pool.get_connection()
+                ready, _, _ = select.select([self.stop_reader, connection, line._sock], [], [])
+        except (psycopg.Error, redis.RedisError):
+            return False
+        # A service that closes every connection is asked once a second.
+        return self.stop_reader in ready or bool(select.select([self.stop_reader], [], [], 1.0)[0])
+
+    def end(self) -> None:
+        """Stop watching."""
+        # The watch may interrupt us at this moment: the reason is in `failure`.
+        with suppress(KeyboardInterrupt):
+            self.stop_writer.close()
+            self.thread.join()
+            self.stop_reader.close()
+
+    def __enter__(self) -> "Watch":
+        self.thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.end()
+        if not self.failure and (error is None or isinstance(error, Exception)):
+            self.failure = self.what_changed()
+        if self.failure:
+            raise InfrastructureError(self.failure) from error

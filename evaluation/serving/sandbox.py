@@ -1,0 +1,77 @@
+"""What a serving process may see and use: bubblewrap where it works, a uid of its own, limits always.
+
+`confine` runs in the serving process, before anything of the candidate's is imported.
+"""
+
+import functools
+import os
+import random
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from evaluation.serving import syscalls
+
+ROOT = Path(__file__).parents[2]
+
+LIMITS = {
+    "RLIMIT_AS": 4 << 30,
+    "RLIMIT_CPU": 600,
+    "RLIMIT_FSIZE": 256 << 20,
+    "RLIMIT_NOFILE": 4096,
+    "RLIMIT_CORE": 0,
+}
+PROCESSES_OF_A_UID = 512
+UIDS = range(61_000, 65_000)
+CAP_DAC_READ_SEARCH = 1 << 2
+
+
+@functools.cache
+def kind() -> str:
+    """How candidates are kept apart on this machine: `bubblewrap`, `uid` or `limits`."""
+    if shutil.which("bwrap"):
+        trial = [sys.executable, "-m", "evaluation.serving.namespaces"]
+        if subprocess.run(trial, cwd=ROOT, capture_output=True).returncode == 0:
+            return "bubblewrap"
+    return "limits" if own_uid() is None else "uid"
+
+
+def own_uid() -> int | None:
+    """A uid that nobody has, when we may take one."""
+    return random.choice(UIDS) if os.geteuid() == 0 else None
+
+
+def confine(isolation: str, uid: int | None) -> None:
+    """Give up what the serving process does not need, and die with whoever keeps it; there is no way back."""
+    for name, limit in LIMITS.items():
+        number = getattr(resource, name)
+        hard = resource.getrlimit(number)[1]
+        most = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(number, (most, most))
+    if isolation == "bubblewrap":
+        syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
+    if uid is not None:
+        resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES_OF_A_UID, PROCESSES_OF_A_UID))
+        become(uid, reading=isolation != "bubblewrap")
+    elif isolation == "bubblewrap":
+        syscalls.keep_capabilities(0)
+    syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def become(uid: int, *, reading: bool) -> None:
+    """Be somebody else, who can no longer write or rule.
+
+    Of root's capabilities CAP_DAC_READ_SEARCH may stay (Python can lie in root's home), where we have it;
+    capabilities(7), capset(2).
+    """
+    status = Path("/proc/self/status").read_text()
+    permitted = int(status.partition("CapPrm:")[2].split()[0], 16)
+    syscalls.prctl(syscalls.PR_SET_KEEPCAPS, 1)
+    os.setgroups([])
+    os.setgid(uid)
+    os.setuid(uid)
+    syscalls.keep_capabilities(permitted & CAP_DAC_READ_SEARCH if reading else 0)

@@ -1,0 +1,103 @@
+"""The serving process: imports one candidate, creates what it declares, and serves it with uvicorn.
+
+Forked by `forkserver.py`; the spawn request says what to serve, on which sockets.
+"""
+
+import argparse
+import importlib
+import importlib.util
+import json
+import logging
+import os
+import socket
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from sqlalchemy import create_engine
+
+from evaluation.serving.null_server import null_app
+
+if TYPE_CHECKING:
+    from evaluation.serving.probe import Probe
+    from evaluation.serving.spawn_request import SpawnRequest
+
+PACKAGE = "candidate"
+
+
+def main(request: "SpawnRequest", confine: Callable[[], None]) -> None:
+    """Serve until told to stop; report over the control socket whether the candidate was loaded."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--without-probe", action="store_true")
+    parser.add_argument("--null", type=int, metavar="BYTES", help="serve this many ready bytes, no candidate")
+    options = parser.parse_args(request.options)
+    control = socket.socket(fileno=request.control)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    for chatty in ("httpx", "asyncio", "uvicorn.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    try:
+        confine()
+        probe = None if options.without_probe or options.null is not None else install_probe()
+        app = load(Path(request.directory), probe) if options.null is None else null_app(options.null)
+    except BaseException:
+        send(control, {"failed": traceback.format_exc()})
+        raise SystemExit(1) from None
+    send(control, {"loaded": True})
+    if probe is not None:
+        probe.listen(control)
+    serve(app, socket.socket(fileno=request.listener))
+
+
+def install_probe() -> "Probe":
+    """A probe; imported here, so that a process without one has no trace of it."""
+    from evaluation.serving.probe import Probe
+
+    return Probe()
+
+
+def load(directory: Path, probe: "Probe | None") -> Any:
+    """The candidate's ASGI application, its tables and indexes in place."""
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, directory / "__init__.py", submodule_search_locations=[str(directory)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = package
+    spec.loader.exec_module(package)
+    app = importlib.import_module(f"{PACKAGE}.main").app
+    database = importlib.import_module(f"{PACKAGE}.database")
+    if probe is not None:
+        probe.engine = database.engine
+    url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
+    creator = create_engine(url)
+    database.Base.metadata.create_all(creator)
+    for table in database.Base.metadata.sorted_tables:
+        for index in table.indexes:
+            index.create(creator, checkfirst=True)
+    creator.dispose()
+    return app
+
+
+def serve(app: Any, listener: socket.socket) -> None:
+    """uvicorn on uvloop and httptools, the same settings for every candidate."""
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        backlog=2048,
+        timeout_keep_alive=75,
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+def send(control: socket.socket, message: dict[str, Any]) -> None:
+    """Send one line to the harness."""
+    control.sendall(json.dumps(message).encode() + b"\n")

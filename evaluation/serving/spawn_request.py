@@ -1,0 +1,17 @@
+"""What a fork server is asked for: one serving process, and the sockets that it is given."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SpawnRequest:
+    """What to serve, and how; the last four are descriptors in the process that received the request."""
+
+    directory: str
+    environment: dict[str, str]
+    options: list[str]
+    isolation: str
+    listener: int
+    control: int
+    log: int
+    harness: int

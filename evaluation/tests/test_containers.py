@@ -1,0 +1,137 @@
+"""Docker as a second way in: the same services, nothing left behind, a clear word without an engine."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from evaluation.errors import InfrastructureError
+from evaluation.services.cleaner import Cleaner
+from evaluation.services.containers import POSTGRES_IMAGE, REDIS_IMAGE
+from evaluation.services.services import Services, open_services
+from evaluation.services.settings import POSTGRES_SETTINGS, VALKEY_SETTINGS
+
+ROOT = Path(__file__).parents[2]
+CHILD = """
+import time
+from evaluation.services.cleaner import Cleaner
+from evaluation.services.services import open_services
+
+with Cleaner() as cleaner, open_services("docker", cleaner=cleaner):
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+def engine_answers() -> bool:
+    """Whether containers can be started here."""
+    command = ["docker", "image", "inspect", POSTGRES_IMAGE, REDIS_IMAGE]
+    return shutil.which("docker") is not None and not subprocess.run(command, capture_output=True).returncode
+
+
+def compose_answers() -> bool:
+    """Whether the compose file can be read here (no engine is needed for that)."""
+    return not subprocess.run(["docker", "compose", "version"], capture_output=True).returncode
+
+
+needs_engine = pytest.mark.skipif(
+    not engine_answers(), reason="no Docker engine that has the images of Postgres and Redis answers here"
+)
+needs_compose = pytest.mark.skipif(
+    shutil.which("docker") is None or not compose_answers(), reason="docker compose is not installed here"
+)
+
+
+def containers() -> set[str]:
+    """The names of our containers, running or not."""
+    listing = ["docker", "ps", "--all", "--filter", "name=hofaz9-", "--format", "{{.Names}}"]
+    return set(subprocess.run(listing, capture_output=True, text=True, check=True).stdout.split())
+
+
+def settings(services: Services) -> tuple[dict[str, str], dict[str, str]]:
+    """What both services really run with, of what the embedded ones are given."""
+    with psycopg.connect(services.postgres_url) as connection:
+        rows = connection.execute("select name, setting, unit from pg_settings").fetchall()
+    seen = {name: f"{value}{unit or ''}" for name, value, unit in rows if name in POSTGRES_SETTINGS}
+    with redis.Redis.from_url(services.redis_url, decode_responses=True) as client:
+        return seen, {name: client.config_get(name)[name] for name in VALKEY_SETTINGS}
+
+
+def test_without_an_engine_there_is_no_verdict_but_a_clear_word(tmp_path: Path) -> None:
+    command = [sys.executable, "evaluation/evaluation.py", "--services", "docker", "--out", str(tmp_path)]
+    environment = {"DOCKER_HOST": f"unix://{tmp_path}/nobody.sock", "PATH": "/usr/bin:/bin"}
+
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert "no Docker engine answers at unix://" in done.stderr
+    assert "--services embedded" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@needs_engine
+def test_containers_run_with_the_settings_of_the_embedded_services() -> None:
+    with Cleaner() as cleaner:
+        with open_services("docker", cleaner=cleaner) as services:
+            in_docker = settings(services)
+        with open_services("embedded", cleaner=cleaner) as services:
+            embedded = settings(services)
+
+    assert in_docker == embedded
+
+
+@needs_engine
+def test_a_killed_harness_leaves_no_container() -> None:
+    before = containers()
+    with subprocess.Popen([sys.executable, "-c", CHILD], cwd=ROOT, stdout=subprocess.PIPE) as harness:
+        assert harness.stdout is not None
+        assert harness.stdout.readline() == b"ready\n"
+        assert len(containers() - before) == 2
+        harness.kill()
+
+    deadline = time.monotonic() + 20
+    while containers() - before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert containers() - before == set()
+
+
+@needs_engine
+def test_a_service_that_is_killed_interrupts_the_evaluation() -> None:
+    started = time.monotonic()
+    with Cleaner() as cleaner, pytest.raises(InfrastructureError, match="stopped in the middle"):
+        wait_a_minute_upon_a_killed_service(cleaner)
+
+    assert time.monotonic() - started < 30
+
+
+def wait_a_minute_upon_a_killed_service(cleaner: Cleaner) -> None:
+    """As an evaluation waits for its suites."""
+    before = containers()
+    with open_services("docker", cleaner=cleaner):
+        kill = ["docker", "kill", min(containers() - before)]
+        subprocess.run(kill, capture_output=True, check=True)
+        threading.Event().wait(60)
+
+
+@needs_compose
+def test_compose_gives_its_services_the_settings_of_the_embedded_ones() -> None:
+    command = ["docker", "compose", "config", "--format", "json"]
+    services = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)[
+        "services"
+    ]
+
+    given = dict(word.removeprefix("-c").split("=", 1) for word in services["postgres"]["command"][1:])
+    words = services["redis"]["command"][1:]
+    asked = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
+
+    assert given == POSTGRES_SETTINGS
+    assert asked == VALKEY_SETTINGS
+    assert services["postgres"]["image"] == POSTGRES_IMAGE
+    assert services["redis"]["image"] == REDIS_IMAGE

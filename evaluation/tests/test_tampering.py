@@ -1,0 +1,169 @@
+"""Signs of tampering: seen in candidates that earn them, not in honest ones that look a little alike."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from evaluation.candidates.fingerprint import OURS, changed, fingerprint
+from evaluation.candidates.folder import copied
+from evaluation.candidates.patches import apply_patch
+from evaluation.database.dataset import SIZES
+from evaluation.errors import InfrastructureError
+from evaluation.measure.tampering import files_changed, look_for_tampering, roles_taken, unearned
+from evaluation.measure.work import measure_work
+from evaluation.records import Signal, WorkSample
+from evaluation.serving import sandbox
+from evaluation.serving.workbench import Stage, Workbench, open_workbench
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "repository_after"
+
+ASKS_ABOUT_TYPES = """
+
+mood = Enum("fine", "bad", name="mood", metadata=Base.metadata)
+
+
+@event.listens_for(engine.sync_engine, "connect")
+def register(connection, record):
+    connection.run_async(
+        lambda raw: raw.set_type_codec("mood", schema="public", encoder=str, decoder=str)
+    )
+    connection.run_async(lambda raw: raw.fetch("select current_setting('TimeZone')"))
+"""
+
+WRITES = """
+import contextlib
+for path in ({planted!r}, __file__):
+    with contextlib.suppress(OSError), open(path, "a") as file:
+        file.write(" ")
+"""
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    with open_workbench() as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def stage(bench: Workbench) -> Iterator[Stage]:
+    with bench.stage(SIZES["small"]) as stage:
+        yield stage
+
+
+def look_at(bench: Workbench, candidate: Path) -> tuple[tuple[WorkSample, ...], set[str]]:
+    """The counted requests of a candidate, and the names of all signals that it gives."""
+    with bench.stage(SIZES["small"]) as stage:
+        with stage.serving(candidate) as server, closing(stage.counters()) as counters:
+            work = measure_work(server, counters)
+        signals = [*unearned(work), *roles_taken(stage)]
+    return work, {signal.name for signal in (*signals, *look_for_tampering(bench, candidate))}
+
+
+def test_a_driver_that_asks_about_types_on_every_new_connection_is_not_blamed(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    honest = copied(REFERENCE, tmp_path / "honest")
+    database = honest / "database.py"
+    text = database.read_text().replace("import make_url", "import Enum, NullPool, event, make_url")
+    start, end = text.index("    pool_size=20"), text.index(")\nSessionLocal")
+    database.write_text(text[:start] + "    poolclass=NullPool,\n" + text[end:] + ASKS_ABOUT_TYPES)
+
+    work, signals = look_at(bench, honest)
+
+    assert any(one.statements_server > one.statements_hook for one in work), "this candidate shows nothing"
+    assert signals == set()
+
+
+@pytest.mark.parametrize(
+    ("cheat", "signal"),
+    [("raw-driver", "unseen_statements"), ("role-of-the-owner", "other_role")],
+)
+def test_a_cheat_gives_its_own_signal(bench: Workbench, tmp_path: Path, cheat: str, signal: str) -> None:
+    apply_patch(REFERENCE, (ROOT / f"patches/cheats/{cheat}.patch").read_text(), tmp_path / "cheat")
+
+    _, signals = look_at(bench, tmp_path / "cheat")
+
+    assert signals == {signal}
+
+
+@pytest.mark.parametrize(
+    ("sql", "about_the_session"),
+    [
+        ("select typname from pg_type where oid = 23", True),
+        ("select current_setting('jit') as cur, set_config('jit', 'off', false) as new", True),
+        ("select n.nspname from pg_catalog.pg_namespace n, lateral (select n.oid) as o", True),
+        ("select column_name from information_schema.columns limit 1", True),
+        ("select id from products limit 1", False),
+        ("select p.id from pg_type, products p limit 1", False),
+        ("select (select count(*) from users) from pg_type limit 1", False),
+        ("select word from ts_stat('select to_tsvector(name) from products limit 1') limit 1", False),
+        ("select hidden() from pg_type limit 1", False),
+        ("select id from renamed limit 1", False),
+    ],
+)
+def test_only_what_the_system_alone_can_answer_is_about_the_session(
+    stage: Stage, sql: str, about_the_session: bool
+) -> None:
+    with psycopg.connect(stage.url, autocommit=True) as connection, closing(stage.counters()) as counters:
+        connection.execute(
+            "create or replace function hidden() returns bigint language sql as 'select count(*) from users'"
+        )
+        connection.execute("create or replace view renamed as select id from users")
+        before = counters.snapshot()
+        connection.execute(sql.encode())
+        spent = counters.since(before)
+
+        assert sum(work.calls for work in spent) == 1
+        assert counters.session(spent) == int(about_the_session)
+
+
+def test_files_that_changed_are_named_and_only_those(tmp_path: Path) -> None:
+    for name in (*OURS, "candidate", "evaluation/reports", "tests/__pycache__"):
+        (tmp_path / name).mkdir(exist_ok=True)
+        (tmp_path / name / "file").write_text("as it was")
+    before = fingerprint(tmp_path / "candidate", tmp_path)
+
+    for name in ("evaluation/reports/file", "tests/__pycache__/file", "candidate/file", "tests/file"):
+        (tmp_path / name).write_text("changed")
+    (tmp_path / "instances/new").write_text("new")
+    (tmp_path / "patches/file").unlink()
+
+    seen = changed(before, fingerprint(tmp_path / "candidate", tmp_path))
+    names = {path.relative_to(tmp_path).as_posix() for path in seen}
+    assert names == {"candidate/file", "tests/file", "instances/new", "patches/file"}
+
+
+def test_a_candidate_that_writes_among_our_files_is_stopped_or_seen(stage: Stage, tmp_path: Path) -> None:
+    planted = ROOT / "instances/planted.json"
+    writer = copied(REFERENCE, tmp_path / "writer")
+    tmp_path.chmod(0o755)
+    with (writer / "main.py").open("a") as main:
+        main.write(WRITES.format(planted=str(planted)))
+    before = fingerprint(writer)
+
+    try:
+        with stage.serving(writer):
+            pass
+        signals = files_changed(before, writer)
+    finally:
+        planted.unlink(missing_ok=True)
+
+    written = [Signal("files_changed", f"{planted}, {writer / 'main.py'}")]
+    assert signals == (written if sandbox.kind() == "limits" else [])
+
+
+def test_files_that_no_candidate_could_change_are_our_own_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = copied(REFERENCE, tmp_path / "candidate")
+    before = fingerprint(candidate)
+    (candidate / "main.py").write_text("")
+
+    monkeypatch.setattr(sandbox, "kind", lambda: "uid")
+
+    with pytest.raises(InfrastructureError, match=r"main\.py"):
+        files_changed(before, candidate)
