@@ -65,7 +65,7 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> tuple[Signal, ...]:
         rows = row_counts(stage)
         with stage.serving(candidate) as server, closing(stage.counters()) as counters:
             watched_ms = look_at_watched(Look(server, stage, counters, signals))
-        without_probe = ("--without_probe",)
+        without_probe = ("--without-probe",)
         with stage.serving(candidate, options=without_probe) as server, closing(stage.counters()) as counters:
             unwatched_ms = look_at_unwatched(Look(server, stage, counters, signals))
         signals += roles_taken(stage)

@@ -1,7 +1,9 @@
 """What is derived from the two catalogs is true to them."""
 
 import json
+import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -45,3 +47,48 @@ def test_every_requirement_has_a_test_that_must_turn_green() -> None:
     assert all(set(row["tests"]) & set(instance["FAIL_TO_PASS"]) for row in instance["requirements"])
     assert needed <= set(instance["FAIL_TO_PASS"]) | set(instance["PASS_TO_PASS"])
     assert listed[0]["FAIL_TO_PASS"] == instance["FAIL_TO_PASS"]
+
+
+USES_THE_APPLICATION = """
+import sys
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from {catalog}.database import get_db
+from {catalog}.main import app
+
+class Scalars:
+    def order_by(self, *_):
+        return self
+    def all(self):
+        return []
+
+class Session:
+    def query(self, *_):
+        return Scalars()
+    async def scalars(self, *_):
+        return []
+
+assert isinstance(app, FastAPI)
+app.dependency_overrides[get_db] = Session
+assert TestClient(app).get("/categories").json() == []
+paths = {{route.path for route in app.routes}}
+assert set(app.openapi()["paths"]) <= paths, paths
+print(*sorted(app.openapi()["paths"]))
+"""
+
+
+def test_both_applications_are_fastapis_that_tests_and_tools_can_use() -> None:
+    environment = {
+        **os.environ,
+        "DATABASE_URL": "postgresql://u@127.0.0.1:1/d",
+        "REDIS_URL": "redis://127.0.0.1:1",
+    }
+
+    def paths_of(catalog: Path) -> str:
+        command = [sys.executable, "-c", USES_THE_APPLICATION.format(catalog=catalog.name)]
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "/products/{product_id}/reviews" in paths_of(BEFORE)
+    assert paths_of(AFTER) == paths_of(BEFORE)

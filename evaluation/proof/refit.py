@@ -1,0 +1,91 @@
+"""Refits the committed patches to a changed reference: `python -m evaluation.proof.refit COMMIT`.
+
+COMMIT holds the reference that the patches still fit. Each patch is merged with what changed since; the ones
+that git cannot merge are named and stay as they are.
+"""
+
+import argparse
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+from io import BytesIO
+from pathlib import Path
+
+from evaluation.candidates.folder import copied
+from evaluation.pipeline import REFERENCE, ROOT
+from evaluation.proof.patched import PATCHES
+
+KINDS = ("mutants", "alternatives", "cheats", "slow")
+AUTHOR = ("-c", "user.name=refit", "-c", "user.email=refit@localhost")
+
+
+class Scratch:
+    """A repository of its own with two commits: the old reference, and the new one on the branch `new`."""
+
+    def __init__(self, folder: Path, commit: str) -> None:
+        self.folder = folder
+        self.git("init", "--quiet", "--initial-branch=old")
+        archive = subprocess.run(
+            ["git", "archive", commit, REFERENCE.name], cwd=ROOT, capture_output=True, check=True
+        )
+        with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
+            tar.extractall(folder, filter="data")
+        self.commit("old")
+        self.git("switch", "--quiet", "--create", "new")
+        self.git("rm", "--quiet", "-r", ".")
+        copied(REFERENCE, folder / REFERENCE.name)
+        self.commit("new")
+
+    def git(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run git in the scratch repository."""
+        command = ["git", *AUTHOR, *arguments]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=check)
+
+    def commit(self, message: str) -> None:
+        """Commit everything."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", message)
+
+    def refitted(self, patch: Path) -> str | None:
+        """The patch against the new reference; None where git cannot merge both changes."""
+        self.git("switch", "--quiet", "--detach", "old")
+        self.git("apply", f"--directory={REFERENCE.name}", "--whitespace=nowarn", str(patch))
+        self.commit(patch.stem)
+        merged = self.git("merge", "--quiet", "--no-edit", "new", check=False)
+        if merged.returncode:
+            self.git("merge", "--abort")
+            return None
+        diff = self.git("diff", "--no-color", f"--relative={REFERENCE.name}", "new", "HEAD").stdout
+        return re.sub(r"^index .*\n", "", diff, flags=re.MULTILINE)
+
+
+def main() -> int:
+    """Rewrite every patch that can be merged; 1 when one cannot."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("commit", help="the commit whose repository_after the patches fit")
+    chosen = parser.parse_args()
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="hofaz9-refit-") as folder:
+        scratch = Scratch(Path(folder), chosen.commit)
+        for patch in sorted(path for kind in KINDS for path in (PATCHES / kind).glob("*.patch")):
+            head = patch.read_text().partition("diff --git")[0]
+            try:
+                body = scratch.refitted(patch)
+            except subprocess.CalledProcessError as error:
+                body = None
+                print(f"{patch.name}: {error.stderr.strip()}", file=sys.stderr)
+            if body:
+                patch.write_text(head + body)
+            else:
+                failed.append(patch.relative_to(ROOT).as_posix())
+    for name in failed:
+        print(f"cannot be merged: {name}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
