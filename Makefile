@@ -26,7 +26,7 @@ evaluate: $(VENV)/ready ## Measure baseline and candidate, judge, write report.j
 grade: $(VENV)/ready ## Grade folders, patches or predictions (PATHS="a b.patch"), with a Markdown summary
 	$(BIN)/python evaluation/evaluation.py grade $(PATHS) --markdown evaluation/reports/summary/grade.md
 
-mutants: $(VENV)/ready ## Slips in the reference: each noticed by its requirement's tests? (ALL=1, SAMPLE=N)
+mutants: $(VENV)/ready ## The reference with one fault each: all noticed by its requirement's tests? (ALL=1, SAMPLE=N)
 	$(BIN)/python -m evaluation.proof mutants $(if $(ALL),--whole) $(DRAW)
 
 alternatives: $(VENV)/ready ## Other right solutions: all accepted?

@@ -27,9 +27,12 @@ from evaluation.services.services import MODES
 
 RESOLVED, UNRESOLVED, NO_VERDICT, USAGE = 0, 1, 2, 64
 INSTANCE = ROOT / "instances" / "HOFAZ9.json"
-PROFILES = {"quick": "requirements and the work of single requests", "full": "500 clients as well"}
-SCALE = {"scale": "as quick, and what far pages of ever larger catalogs cost"}
-STATUSES = "Exit status: 0 resolved, 1 not resolved, 2 no verdict (our side broke), 64 usage."
+PROFILES = {
+    "quick": "the requirements and the work of single requests",
+    "full": "as quick, and the load of 500 clients",
+}
+SCALE = {"scale": "as quick, and the cost of far pages in catalogs of three sizes"}
+STATUSES = "Exit status: 0 resolved, 1 not resolved, 2 no verdict (a failure on our side), 64 usage error."
 
 
 class Parser(argparse.ArgumentParser):
@@ -41,12 +44,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def main() -> int:
-    """Run the verb that is asked for; returns the exit status."""
-    verbs: dict[str, Callable[[list[str]], int]] = {"grade": grade_main, "regrade": regrade_main}
+    """Run the command that the arguments name; return the exit status."""
+    commands: dict[str, Callable[[list[str]], int]] = {"grade": grade_main, "regrade": regrade_main}
     arguments = sys.argv[1:]
     try:
-        if arguments and arguments[0] in verbs:
-            return verbs[arguments[0]](arguments[1:])
+        if arguments and arguments[0] in commands:
+            return commands[arguments[0]](arguments[1:])
         return evaluate_main(arguments)
     except CandidateError as error:
         print(f"candidate: {error}", file=sys.stderr)
@@ -58,7 +61,7 @@ def main() -> int:
         print(f"no verdict: {error}", file=sys.stderr)
         return NO_VERDICT
     except KeyboardInterrupt:
-        print("interrupted: nothing was reported, everything is cleaned up", file=sys.stderr)
+        print("interrupted: no report was written, and everything is cleaned up", file=sys.stderr)
         return NO_VERDICT
     except Exception:
         traceback.print_exc()
@@ -66,18 +69,19 @@ def main() -> int:
 
 
 def add_common(options: Parser, profile: str, profiles: dict[str, str]) -> None:
-    """Options of everything that measures."""
+    """Add the options that `evaluate` and `grade` share."""
     options.add_argument(
         "--profile",
         choices=profiles,
         default=profile,
-        help="; ".join(f"{name}: {what}" for name, what in profiles.items()) + f" (default: {profile})",
+        help="; ".join(f"{name}: {text}" for name, text in profiles.items()) + f" (default: {profile})",
     )
     options.add_argument(
         "--services",
         choices=MODES,
         default=os.environ.get("HOFAZ9_SERVICES", "embedded"),
-        help="start Postgres and Redis from wheels, or use DATABASE_URL and REDIS_URL",
+        help="where Postgres and Redis come from: wheels (embedded), containers (docker), "
+        "or running servers named by DATABASE_URL and REDIS_URL (url)",
     )
     options.add_argument(
         "--size",
@@ -90,22 +94,22 @@ def add_common(options: Parser, profile: str, profiles: dict[str, str]) -> None:
         "--out",
         type=Path,
         metavar="DIR",
-        help="where reports go (default: evaluation/reports/<UTC>-<run id>)",
+        help="folder for the reports (default: evaluation/reports/<UTC>-<run id>)",
     )
 
 
 def printed_progress() -> Progress:
-    """Prints each line of progress with the seconds since now."""
+    """A function that prints each progress line with the seconds since this call."""
     started = time.monotonic()
     return lambda text: print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
 
 
 def evaluate_main(arguments: list[str]) -> int:
-    """The baseline and one candidate, measured side by side."""
+    """Measure the baseline and one candidate side by side; return the exit status."""
     options = Parser(
         prog="evaluation.py",
         description="Run the suite on baseline and candidate, count the work both do, judge and report. "
-        "`evaluation.py grade --help` tells how to grade folders, patches and predictions.",
+        "To grade folders, patches and predictions, see `evaluation.py grade --help`.",
         epilog=STATUSES,
     )
     options.add_argument(
@@ -130,22 +134,22 @@ def evaluate_main(arguments: list[str]) -> int:
 
 
 def grade_main(arguments: list[str]) -> int:
-    """Anything handed in, graded one after another."""
+    """Grade every submission, one after another; return the exit status."""
     options = Parser(
         prog="evaluation.py grade",
         description="Grade candidates: folders, patches against repository_before, or files of predictions "
-        "(.json or .jsonl with instance_id, model_name_or_path, model_patch). One report each and a table. "
-        "What was measured before, with the same content of everything, is not measured again.",
+        "(.json or .jsonl with instance_id, model_name_or_path, model_patch). Writes one report for each and "
+        "prints a table. Measurements are reused when candidate, harness and conditions are unchanged.",
         epilog="Outcomes: resolved, unresolved, empty_patch, patch_failed, timeout, tampered, no_verdict. "
         + STATUSES,
     )
     options.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="folder, patch or predictions")
-    options.add_argument("--fresh", action="store_true", help="measure everything again")
+    options.add_argument("--fresh", action="store_true", help="measure everything again, reuse nothing")
     options.add_argument(
         "--reuse",
         type=Path,
         metavar="REPORT",
-        help="take baseline and reference from an evaluation's report, made under the same conditions",
+        help="take baseline and reference from this report, which was made under the same conditions",
     )
     options.add_argument("--junit", type=Path, metavar="FILE", help="write the tests as JUnit XML")
     options.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for a pull request")
@@ -174,10 +178,11 @@ def grade_main(arguments: list[str]) -> int:
 
 
 def regrade_main(arguments: list[str]) -> int:
-    """The verdict of a report, computed again from what it holds; nothing is run."""
+    """Compute the verdicts of a report again, from its measurements alone; return the exit status."""
     options = Parser(
         prog="evaluation.py regrade",
-        description="Judge a report's measurements again, with nothing running, and compare the verdicts.",
+        description="Judge the measurements in a report again, without running anything, and compare the "
+        "verdicts with the stored ones.",
         epilog=STATUSES,
     )
     options.add_argument("report", type=Path, metavar="REPORT", help="a report.json")
@@ -195,35 +200,35 @@ def regrade_main(arguments: list[str]) -> int:
     grown = {name: document.growth(document.measured_side(report, name)) for name in ("before", "after")}
     growth_holds = grown == report.get("growth", grown)
     if rows != report["requirements"] or outcome.name != report["outcome"] or not growth_holds:
-        print("the verdicts differ from the stored ones: the report was made by other rules", file=sys.stderr)
+        print("the verdicts differ from the stored ones: the rules have changed since", file=sys.stderr)
         return NO_VERDICT
     return status_of(report)
 
 
 def read_report(path: Path) -> dict[str, Any]:
-    """A report that is one; UsageError says why another file is not."""
+    """Read a report; raise UsageError with the reason when the file is not one."""
     try:
         report: dict[str, Any] = json.loads(path.read_text())
         document.validate(report)
     except (OSError, ValueError, jsonschema.ValidationError) as error:
-        raise UsageError(f"{path} is no report: {str(error).splitlines()[0]}") from error
+        raise UsageError(f"{path} is not a report: {str(error).splitlines()[0]}") from error
     return report
 
 
 def settings_of(chosen: argparse.Namespace) -> Settings:
-    """The options that say how to measure."""
+    """The settings that the options choose."""
     profile = chosen.profile
     fresh = getattr(chosen, "fresh", False)
     return Settings(chosen.services, chosen.size, profile == "full", fresh, with_growth=profile == "scale")
 
 
 def status_of(report: dict[str, Any]) -> int:
-    """The exit status that stands for an outcome."""
+    """The exit status for the outcome of a report."""
     return {"resolved": RESOLVED, "no_verdict": NO_VERDICT}.get(report["outcome"], UNRESOLVED)
 
 
 def instance_mismatch(report: dict[str, Any]) -> str | None:
-    """Where the committed test lists differ from what was seen."""
+    """How the committed test lists differ from this run; None when they do not."""
     instance = json.loads(INSTANCE.read_text())
     comparison = report["results"]["comparison"]
     for name in ("FAIL_TO_PASS", "PASS_TO_PASS"):

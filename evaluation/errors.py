@@ -1,13 +1,13 @@
-"""Whose fault it is when an evaluation cannot go on.
+"""The errors that stop an evaluation; their types name whose fault it is.
 
 EvaluationError
 ├── CandidateError        the candidate broke the contract: graded as failed (exit status 1)
 │   ├── EmptyPatchError       a patch that changes nothing
 │   ├── PatchFailedError      a patch that does not apply
-│   ├── ProbeSilencedError    a candidate that runs and keeps the probe from answering
-│   └── CandidateTimeoutError a candidate that did not come to an end
-├── InfrastructureError   our side broke: no verdict (exit status 2)
-└── UsageError            asked for something that does not exist (exit status 64)
+│   ├── ProbeSilencedError    a candidate that runs while the probe in it no longer answers
+│   └── CandidateTimeoutError a candidate that did not finish in time
+├── InfrastructureError   a failure on our side: no verdict (exit status 2)
+└── UsageError            the command line names something that does not exist (exit status 64)
 """
 
 
@@ -28,16 +28,16 @@ class PatchFailedError(CandidateError):
 
 
 class ProbeSilencedError(CandidateError):
-    """The serving process runs, and the probe in it does not answer any more."""
+    """The serving process runs, but the probe in it no longer answers."""
 
 
 class CandidateTimeoutError(CandidateError):
-    """A candidate that did not come to an end in its time."""
+    """A candidate that did not finish in time."""
 
 
 class InfrastructureError(EvaluationError):
-    """Our side broke: no verdict."""
+    """A failure on our side: no verdict."""
 
 
 class UsageError(EvaluationError):
-    """The command line asks for something that does not exist."""
+    """The command line names something that does not exist."""

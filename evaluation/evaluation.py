@@ -1,4 +1,4 @@
-"""The door: `python evaluation/evaluation.py`, the same as `python -m evaluation`."""
+"""The entry point: `python evaluation/evaluation.py`, the same as `python -m evaluation`."""
 
 import sys
 from pathlib import Path

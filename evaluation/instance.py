@@ -1,7 +1,7 @@
 """Writes both forms of the instance: `python -m evaluation.instance [REPORT]`.
 
-With a report its test lists go into `instances/HOFAZ9.json`; the list form, which loaders of SWE-bench-style
-data sets want, follows from that file, from the patch and from `instances/eval.sh`.
+A report updates the test lists of `instances/HOFAZ9.json`. The list form, for loaders of SWE-bench-style
+datasets, is made from that file, from the patch and from `instances/eval.sh`.
 """
 
 import json
@@ -22,21 +22,21 @@ FOR_LOADERS = {
     "hints_text": "",
     "test_patch": "",
 }
-"""What such loaders ask for besides. The image holds a clone in /testbed, its commit checked out."""
+"""Further fields that such loaders require. The image has a clone of this repository in /testbed."""
 
 
 def main() -> None:
-    """Refresh the list form, and the instance itself when there is a report."""
+    """Write the list form; with a report, update the instance before."""
     path = FOLDER / "HOFAZ9.json"
     instance = json.loads(path.read_text())
     if sys.argv[1:]:
-        instance = refreshed(instance, json.loads(Path(sys.argv[1]).read_text()))
+        instance = updated(instance, json.loads(Path(sys.argv[1]).read_text()))
         path.write_text(dumped(instance))
     (FOLDER / "HOFAZ9.list.json").write_text(dumped([list_form(instance)]))
 
 
-def refreshed(instance: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
-    """The instance with the lists of this report."""
+def updated(instance: dict[str, Any], report: dict[str, Any]) -> dict[str, Any]:
+    """The instance with the test lists of a report."""
     tests = report["results"]["after"]["tests"]
     comparison = report["results"]["comparison"]
     for row in instance["requirements"]:
@@ -46,7 +46,7 @@ def refreshed(instance: dict[str, Any], report: dict[str, Any]) -> dict[str, Any
 
 
 def list_form(instance: dict[str, Any]) -> dict[str, Any]:
-    """One flat row; its patch is one against the whole repository, as it is applied there."""
+    """The instance as one flat row; the paths in its patch start at the root of the repository."""
     patch = (FOLDER.parent / "patches" / "HOFAZ9.patch").read_text()
     return {
         **{name: instance[name] for name in KEPT},
@@ -57,7 +57,7 @@ def list_form(instance: dict[str, Any]) -> dict[str, Any]:
 
 
 def against_the_repository(patch: str) -> str:
-    """The same patch with the baseline's folder in its paths."""
+    """The patch with `repository_before/` added to its paths."""
     header = re.compile(r"^(diff --git|---|\+\+\+) .*$", re.MULTILINE)
     return header.sub(lambda line: re.sub(r" ([ab])/", r" \1/repository_before/", line[0]), patch)
 

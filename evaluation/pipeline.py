@@ -1,4 +1,7 @@
-"""The method: services, data set; for each candidate its work, its load, its tests, tampering; a verdict."""
+"""The method: start services, seed the dataset, measure each candidate, and judge what was measured.
+
+What is measured: the work of single requests, load, page costs, the suite, and signs of tampering.
+"""
 
 import os
 import platform
@@ -31,7 +34,13 @@ from evaluation.measure.growth import CATALOGS, measure_growth
 from evaluation.measure.load import measure_load, measure_long
 from evaluation.measure.settings import Progress, Settings
 from evaluation.measure.suite import run_suite
-from evaluation.measure.tampering import files_changed, look_for_tampering, roles_taken, rows_lost, unearned
+from evaluation.measure.tampering import (
+    files_changed,
+    look_for_tampering,
+    roles_taken,
+    rows_lost,
+    signals_in_work,
+)
 from evaluation.measure.work import measure_work
 from evaluation.records import (
     CaseResult,
@@ -57,7 +66,7 @@ ENDINGS = {
 
 
 def evaluate(candidate: Path, settings: Settings, progress: Progress) -> Evaluation:
-    """Measure the baseline and one candidate on the same services, side by side, and judge."""
+    """Measure the baseline and one candidate on the same services, and judge both."""
     started_at = datetime.now(UTC)
     candidates = [checked_directory(BASELINE), checked_directory(candidate)]
     with prepared_workbench(settings, progress) as bench:
@@ -68,14 +77,14 @@ def evaluate(candidate: Path, settings: Settings, progress: Progress) -> Evaluat
 def grade(
     submissions: list[Submission], settings: Settings, progress: Progress, reuse: dict[str, Any] | None = None
 ) -> list[Evaluation]:
-    """Measure everything handed in, one after another, and judge each beside the baseline.
+    """Measure every submission, one after another, and judge each against the baseline.
 
-    Baseline and reference come from the report `reuse` where there is one; UsageError when it does not fit.
+    With `reuse`, baseline and reference come from that report; UsageError when it does not match.
     """
     contents = {"before": content_digest(BASELINE), "after": content_digest(REFERENCE)}
     sides = sides_of(reuse, settings.conditions(), contents, settings.with_load) if reuse else None
     with prepared_workbench(settings, progress) as bench:
-        before, reference = sides or known(bench, [BASELINE, REFERENCE], settings, progress)
+        before, reference = sides or recalled_or_measured(bench, [BASELINE, REFERENCE], settings, progress)
         progress(f"reference: {outcome_of(reference, judge(reference)).name}{' (reused)' if sides else ''}")
         return [grade_one(bench, one, before, settings, progress) for one in submissions]
 
@@ -83,38 +92,40 @@ def grade(
 def grade_one(
     bench: Workbench, submission: Submission, before: Measured, settings: Settings, progress: Progress
 ) -> Evaluation:
-    """One submission; a failure on our side is retried once and never counted against it."""
+    """Grade one submission; a failure on our side is retried once and never counts against it."""
     started_at = datetime.now(UTC)
     folder = bench.folder / "candidates" / secrets.token_hex(4) / submission.name
     for last_try in (False, True):
         try:
-            [measured] = known(bench, [submission.laid_out(folder)], settings, progress)
+            [measured] = recalled_or_measured(bench, [submission.as_folder(folder)], settings, progress)
             return judged(before, measured, settings, started_at)
         except CandidateError as error:
             progress(f"{submission.name}: {error}")
-            nothing = without_answer(submission.name, before, error)
+            unmeasured = unmeasured_candidate(submission.name, before, error)
             ending = ENDINGS.get(type(error))
             return judged(
-                before, nothing, settings, started_at, Outcome(ending, str(error)) if ending else None
+                before, unmeasured, settings, started_at, Outcome(ending, str(error)) if ending else None
             )
         except InfrastructureError as error:
             progress(f"{submission.name}: a failure on our side: {error}")
             if last_try:
-                nothing = without_answer(submission.name, before, error)
-                return judged(before, nothing, settings, started_at, Outcome("no_verdict", str(error)))
+                unmeasured = unmeasured_candidate(submission.name, before, error)
+                return judged(before, unmeasured, settings, started_at, Outcome("no_verdict", str(error)))
             folder = folder.with_name(f"{submission.name}-again")
     raise AssertionError("the last try returns")
 
 
-def known(bench: Workbench, candidates: list[Path], settings: Settings, progress: Progress) -> list[Measured]:
-    """Measurements from the store where the same content was measured before, fresh ones for the rest."""
+def recalled_or_measured(
+    bench: Workbench, candidates: list[Path], settings: Settings, progress: Progress
+) -> list[Measured]:
+    """Measurements from the store where it has them; the other candidates are measured now."""
     conditions = settings.conditions()
     keys = {path: store.key(conditions, settings.with_load, content_digest(path)) for path in candidates}
     found = {path: None if settings.fresh else store.recall(key) for path, key in keys.items()}
     missing = [path for path, measured in found.items() if measured is None]
     for path in candidates:
         if path not in missing:
-            progress(f"{path.name}: already measured, nothing has changed since")
+            progress(f"{path.name}: already measured, and nothing has changed since")
     for path, measured in zip(missing, measure(bench, missing, settings, progress), strict=True):
         store.keep(keys[path], measured)
         found[path] = measured
@@ -123,7 +134,7 @@ def known(bench: Workbench, candidates: list[Path], settings: Settings, progress
 
 @contextmanager
 def prepared_workbench(settings: Settings, progress: Progress) -> Iterator[Workbench]:
-    """Services with every dataset that will be asked for."""
+    """Running services, with every dataset that the settings need."""
     progress(f"services: starting ({settings.services})")
     with open_workbench(settings.services) as bench:
         progress(f"dataset: seeding {settings.products:,} products")
@@ -138,7 +149,7 @@ def prepared_workbench(settings: Settings, progress: Progress) -> Iterator[Workb
 def measure(
     bench: Workbench, candidates: list[Path], settings: Settings, progress: Progress
 ) -> list[Measured]:
-    """Private copies; work and load one at a time, alone on the machine; suites side by side."""
+    """Measure private copies: work and load one candidate after another, the suites side by side."""
     copies = [copied(path, bench.folder / "served" / secrets.token_hex(4) / path.name) for path in candidates]
     requests = [measure_requests(bench, path, settings, progress) for path in copies]
     growth = [measure_growth(bench, path, progress) if settings.with_growth else () for path in copies]
@@ -146,20 +157,20 @@ def measure(
     return [
         Measured(
             path.name,
-            seen.suite,
-            asked.work,
-            asked.load,
-            asked.signals + seen.signals,
+            tested.suite,
+            requested.work,
+            requested.load,
+            requested.signals + tested.signals,
             content=content_digest(path),
-            growth=grown,
+            growth=costs,
         )
-        for path, seen, asked, grown in zip(candidates, tests, requests, growth, strict=True)
+        for path, tested, requested, costs in zip(candidates, tests, requests, growth, strict=True)
     ]
 
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What single requests and bursts of one candidate showed."""
+    """What single requests and load showed of one candidate."""
 
     work: tuple[WorkSample, ...]
     load: tuple[LoadSample, ...]
@@ -168,14 +179,14 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """What the suite and the search for tampering showed."""
+    """What the suite and the search for tampering showed of one candidate."""
 
     suite: SuiteRun
     signals: tuple[Signal, ...]
 
 
 def measure_requests(bench: Workbench, candidate: Path, settings: Settings, progress: Progress) -> Requests:
-    """Work on a fresh server, then load on another."""
+    """Measure the work of single requests on a fresh server, then load on other servers."""
     files = fingerprint(candidate)
     with bench.stage(settings.products) as stage:
         progress(f"{candidate.name}: counting the work of single requests")
@@ -183,30 +194,31 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
             work = measure_work(server, counters)
         load: tuple[LoadSample, ...] = ()
         if settings.with_load:
-            progress(f"{candidate.name}: 500 clients at once")
+            progress(f"{candidate.name}: measuring load with 500 clients")
             load = measure_load(stage, candidate)
         if settings.with_growth:
-            progress(f"{candidate.name}: a minute of popular pages")
+            progress(f"{candidate.name}: measuring a minute of popular pages")
             load += measure_long(stage, candidate)
-        signals = [*unearned(work), *roles_taken(stage), *rows_lost(stage, settings.products)]
+        signals = [*signals_in_work(work), *roles_taken(stage), *rows_lost(stage, settings.products)]
     return Requests(work, load, (*signals, *files_changed(files, candidate)))
 
 
 def measure_suites(bench: Workbench, candidates: list[Path], progress: Progress) -> list[Tests]:
-    """Suite and search for tampering of all candidates, side by side."""
-    seen = []
+    """Run the suite and the search for tampering on all candidates, side by side."""
+    finished = []
     with ThreadPoolExecutor(max(1, len(candidates))) as executor:
         running = executor.map(lambda path: measure_tests(bench, path, progress), candidates)
         for path, tests in zip(candidates, running, strict=True):
-            # Reported by the main thread: a service that stops interrupts it, so no count without services.
+            # The main thread reports the count: it is interrupted when a service stops, so a suite that
+            # lost its services is never counted.
             passed = sum(test.outcome == "passed" for test in tests.suite.tests)
             progress(f"{path.name}: {passed} of {len(tests.suite.tests)} tests passed")
-            seen.append(tests)
-    return seen
+            finished.append(tests)
+    return finished
 
 
 def measure_tests(bench: Workbench, candidate: Path, progress: Progress) -> Tests:
-    """The suite and the search for tampering; counters decide both, so they may run beside others."""
+    """Run the suite and the search for tampering; counters decide both, so other candidates may run too."""
     progress(f"{candidate.name}: running the suite")
     services, files = bench.services, fingerprint(candidate)
     with ThreadPoolExecutor(1) as executor:
@@ -218,7 +230,7 @@ def measure_tests(bench: Workbench, candidate: Path, progress: Progress) -> Test
 def judged(
     before: Measured, after: Measured, settings: Settings, started_at: datetime, ending: Outcome | None = None
 ) -> Evaluation:
-    """Both sides measured, now judged; `ending` is an outcome that needs no judge."""
+    """Judge both sides; `ending` is an outcome that is known without judging."""
     fail_to_pass, pass_to_pass = split(before, after)
     verdicts = judge(after)
     return Evaluation(
@@ -241,8 +253,8 @@ def judged(
     )
 
 
-def without_answer(name: str, before: Measured, error: EvaluationError) -> Measured:
-    """A candidate that could not be measured: every test is an error, a silenced probe a signal as well."""
+def unmeasured_candidate(name: str, before: Measured, error: EvaluationError) -> Measured:
+    """A candidate that could not be measured: every test is an error; a silenced probe is also a signal."""
     tests = tuple(CaseResult(test.nodeid, "error", test.requirement) for test in before.suite.tests)
     silenced = isinstance(error, ProbeSilencedError)
     signals = (Signal("probe_silenced", str(error)),) if silenced else ()

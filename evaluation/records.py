@@ -1,4 +1,4 @@
-"""What an evaluation knows: the records that its steps hand on."""
+"""The records that the steps of an evaluation pass on."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,7 +28,11 @@ class SuiteRun:
 
 @dataclass(frozen=True, slots=True)
 class WorkSample:
-    """What one request cost: statements by hook and server (and about the session), rows, buffers, bytes."""
+    """What one request cost: statements, rows, buffers, bytes.
+
+    Statements are counted by SQLAlchemy's hooks and by the server; `statements_session` are those of the
+    server's that are about the session.
+    """
 
     scenario: str
     status: int
@@ -44,7 +48,7 @@ class WorkSample:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """One timed run: answers wanted, answers a second, latency in ms, the client's share of one CPU."""
+    """One timed run: good answers, good answers a second, latency in ms, the client's share of one CPU."""
 
     requests: int
     throughput: float
@@ -57,11 +61,11 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class LoadSample:
-    """Rounds of a scenario on one candidate and, beside it, on the null server, outcomes by status.
+    """Rounds of a scenario on one candidate and on the null server; `outcomes` counts answers by status.
 
-    `hit_ratio` is the share of requests for which no reviews were read from Postgres. `null_again_rounds` are
-    further ones of the null server, A against A; `ceiling_rounds` are nginx's, sending the same bytes from
-    disk; `floor_rounds` those of one statement that builds the page.
+    `hit_ratio` is the share of requests for which no reviews were read from Postgres. `null_again_rounds`
+    are more rounds of the null server, to compare it with itself. `ceiling_rounds` are rounds of nginx, which
+    sends the same bytes from disk. `floor_rounds` are rounds of the one statement that builds the page.
     """
 
     scenario: str
@@ -83,10 +87,11 @@ class LoadSample:
 
 @dataclass(frozen=True, slots=True)
 class PageCost:
-    """What a page of 20 costs behind `skipped` of the `listed` products: medians of `pages` pages.
+    """The cost of a page of 20 that follows `skipped` of the `listed` products: medians of `pages` pages.
 
-    They follow a first page, kept apart since it may hold what is done once a minute (counting). `depth` is
-    the share of the listing that was wanted; `trouble` says why it was not reached, or could not be measured.
+    The first page is recorded apart, because it may include work that is done once a minute (counting).
+    `depth` is the share of the listing to skip. `trouble` is the reason why a page at that depth was not
+    reached or not measured.
     """
 
     products: int
@@ -107,7 +112,7 @@ class PageCost:
 
 @dataclass(frozen=True, slots=True)
 class Signal:
-    """Something that only a candidate which fools its grader does."""
+    """A sign of tampering: something that no legitimate candidate does."""
 
     name: str
     detail: str
@@ -115,7 +120,7 @@ class Signal:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Everything that was measured of one candidate; `content` is the digest of its files."""
+    """All measurements of one candidate; `content` is the digest of its files."""
 
     candidate: str
     suite: SuiteRun
@@ -129,7 +134,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a candidate meets a requirement (None: the machine cannot tell), and the numbers behind it."""
+    """Whether a candidate meets a requirement, and the evidence; None when this machine cannot decide."""
 
     requirement: str
     passed: bool | None
@@ -138,7 +143,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a grading ended (the words of the report) and the reason where there is one."""
+    """How a grading ended: the name that the report uses, and the reason, which may be empty."""
 
     name: str
     reason: str
@@ -146,7 +151,7 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Baseline and candidate measured and judged."""
+    """Baseline and candidate, measured and judged."""
 
     run_id: str
     started_at: datetime
@@ -162,7 +167,7 @@ class Evaluation:
 
 
 def measured_from(saved: dict[str, Any]) -> Measured:
-    """What `dataclasses.asdict` made of a Measured, and JSON of that, made into one again."""
+    """Restore a Measured from JSON that was written from `dataclasses.asdict`."""
     suite = saved["suite"]
     return Measured(
         saved["candidate"],
@@ -177,7 +182,7 @@ def measured_from(saved: dict[str, Any]) -> Measured:
 
 
 def load_sample_from(saved: dict[str, Any]) -> LoadSample:
-    """The same for a LoadSample."""
+    """Restore a LoadSample in the same way."""
     names = ("rounds", "null_rounds", "null_again_rounds", "ceiling_rounds", "floor_rounds")
     rounds = {name: tuple(Round(**one) for one in saved.get(name, ())) for name in names}
     return LoadSample(**{**saved, **rounds})

@@ -145,4 +145,3 @@ async def create_review(db: WritingDb, product_id: Id, new: ReviewCreate) -> cru
     review = await crud.create_review(db, product_id, new)
     await listings.forget_pages()
     return review or not_found("product")
-

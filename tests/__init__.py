@@ -1,1 +1,1 @@
-"""What any candidate must do, seen from outside."""
+"""The black-box suite: what every candidate must do."""

@@ -1,4 +1,4 @@
-"""Many requests at once over plain sockets: every answer, refusal and silence is counted."""
+"""Sends many requests at once over plain sockets, and counts every answer, refusal and timeout."""
 
 import asyncio
 import gzip
@@ -11,33 +11,33 @@ from time import perf_counter
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What came back: how often each outcome (a status, `timeout`, `refused`); of the 200s, ms and bytes."""
+    """The count of each outcome (a status, `timeout` or `refused`); latencies and answers of the 200s."""
 
     outcomes: dict[str, int]
     latencies_ms: list[float]
     answers: list[bytes]
 
     def bodies(self) -> set[bytes]:
-        """The different bodies among the 200s, unpacked."""
+        """The distinct bodies of the 200s, decompressed."""
         return {body_of(answer) for answer in set(self.answers)}
 
     @property
     def answered(self) -> int:
-        """Requests answered 200."""
+        """The number of requests that were answered with status 200."""
         return self.outcomes.get("200", 0)
 
     def p95_ms(self) -> float | None:
-        """The 95th percentile of the 200s, only where every request was one."""
+        """The 95th percentile of the latencies; None unless every request was answered with status 200."""
         if self.answered != sum(self.outcomes.values()) or not self.latencies_ms:
             return None
         return sorted(self.latencies_ms)[int(0.95 * (len(self.latencies_ms) - 1))]
 
 
 def body_of(answer: bytes) -> bytes:
-    """The unpacked body of an answer as it came over the wire."""
+    """The decompressed body of an answer, which is given as bytes from the wire."""
 
     class Wire:
-        """As much of a socket as http.client wants."""
+        """The part of a socket that http.client needs."""
 
         def makefile(self, *_: object) -> io.BytesIO:
             return io.BytesIO(answer)
@@ -49,7 +49,7 @@ def body_of(answer: bytes) -> bytes:
 
 
 async def get(port: int, path: str) -> tuple[int, bytes]:
-    """Status and whole answer of one GET on a connection of its own."""
+    """GET a path on a new connection; return the status and the whole answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(
@@ -63,7 +63,7 @@ async def get(port: int, path: str) -> tuple[int, bytes]:
 
 
 async def send(port: int, paths: list[str], deadline_s: float) -> Burst:
-    """All paths at once, each given the same deadline."""
+    """Request all paths at once, each with the same deadline."""
     outcomes: Counter[str] = Counter()
     latencies: list[float] = []
     answers: list[bytes] = []
@@ -88,5 +88,5 @@ async def send(port: int, paths: list[str], deadline_s: float) -> Burst:
 
 
 def burst(port: int, paths: list[str], deadline_s: float) -> Burst:
-    """Send a burst from here and wait for its end."""
+    """Send a burst and wait for its end."""
     return asyncio.run(send(port, paths, deadline_s))

@@ -1,4 +1,4 @@
-"""One candidate, served for real, and the means to look at it."""
+"""Serves the candidate under test, and provides fixtures to observe it."""
 
 import json
 import os
@@ -21,13 +21,13 @@ from tests.observing import Observer
 
 ROOT = Path(__file__).parents[1]
 NO_LONG_WAIT = "-c lock_timeout=5s"
-"""For our own connections: a candidate that leaks transactions fails its test and does not hang it."""
+"""For the suite's own connections: a candidate that leaks transactions fails a test and does not block it."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--candidate DIR` (or REPO_PATH=DIR) says which catalog is tested."""
+    """Add the options; `--candidate DIR` (or REPO_PATH=DIR) chooses the catalog to test."""
     default = os.environ.get("REPO_PATH", "repository_after")
-    parser.addoption("--candidate", default=default, help=f"folder of the catalog ({default})")
+    parser.addoption("--candidate", default=default, help=f"folder of the catalog (default: {default})")
     parser.addoption("--requirement", metavar="Rnn", help="run only the tests of one requirement")
     parser.addoption("--results", help="write the outcome of every test to this file (JSON lines)")
 
@@ -42,7 +42,7 @@ class Subject:
     observer: Observer
 
     def get(self, path: str, **headers: str) -> httpx.Response:
-        """GET a path; header names are written with underscores."""
+        """GET a path; underscores in header names stand for hyphens."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         return self.http.get(path, headers=named)
 
@@ -53,7 +53,7 @@ class Subject:
         return answer.json()
 
     def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Run SQL behind the candidate's back."""
+        """Run SQL directly on the database, past the candidate."""
         with psycopg.connect(self.stage.admin_url, autocommit=True, options=NO_LONG_WAIT) as connection:
             cursor = connection.execute(query.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
@@ -75,17 +75,17 @@ def candidate(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture(scope="session")
 def bench() -> Iterator[Workbench]:
-    """Postgres and Redis with the dataset."""
+    """Running Postgres and Redis, from which stages are made."""
     with open_workbench(os.environ.get("HOFAZ9_SERVICES", "embedded")) as bench:
         yield bench
 
 
 @contextmanager
 def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> Iterator[Subject]:
-    """Serve the candidate upon a stage, its connections warmed."""
+    """Serve the candidate on a stage, with warm connections."""
     with ExitStack() as stack:
         server = stack.enter_context(stage.serving(candidate, redis_url))
-        # Nobody looks at how it goes.
+        # No test depends on a graceful shutdown, so the server is killed, which is faster.
         stack.callback(server.process.kill)
         http = stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
         counters = stage.counters()
@@ -96,42 +96,42 @@ def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> I
 
 @pytest.fixture(scope="session")
 def api(bench: Workbench, candidate: Path) -> Iterator[Subject]:
-    """The candidate with 2 000 products, shared by all tests that leave the seeded rows alone."""
+    """The candidate with 2 000 products, shared by all tests that do not change the seeded rows."""
     with bench.stage(SIZES["small"]) as stage, subject_on(stage, candidate) as subject:
         yield subject
 
 
 @pytest.fixture(scope="session")
 def grown(bench: Workbench, candidate: Path) -> Iterator[Subject]:
-    """The same with twice the products."""
+    """The candidate with 4 000 products, shared in the same way."""
     with bench.stage(SIZES["double"]) as stage, subject_on(stage, candidate) as subject:
         yield subject
 
 
 @pytest.fixture
 def own(bench: Workbench, candidate: Path) -> Iterator[Subject]:
-    """A server and database of the test's own, to break or to change."""
+    """The candidate with a private server and database, which the test may change or break."""
     with bench.stage(SIZES["small"]) as stage, subject_on(stage, candidate) as subject:
         yield subject
 
 
 @pytest.fixture
-def beside(own: Subject, candidate: Path) -> Iterator[Subject]:
-    """A second server process on the database and the Redis of `own`."""
+def second_server(own: Subject, candidate: Path) -> Iterator[Subject]:
+    """A second server process of the candidate that shares the database and the Redis of `own`."""
     with subject_on(own.stage, candidate) as subject:
         yield subject
 
 
 @pytest.fixture(scope="session")
 def cold_page() -> Callable[[int], str]:
-    """Paths of listings that nobody has asked for before, each with a page size of its own kind."""
+    """A function that returns the path of a listing with this limit that was not requested before."""
     categories = count(1)
     return lambda limit: f"/products?limit={limit}&category_id={next(categories) % 41 + 1}"
 
 
 @contextmanager
 def holding_products(subject: Subject, table: str = "products") -> Iterator[Callable[[], int]]:
-    """Nobody can read the table inside the block; the value says how many backends wait for it."""
+    """Lock a table until the block ends; yields a function that counts the backends that wait for it."""
     with (
         psycopg.connect(subject.stage.admin_url, options=NO_LONG_WAIT) as holder,
         psycopg.connect(subject.stage.admin_url, autocommit=True) as watcher,
@@ -148,7 +148,7 @@ def holding_products(subject: Subject, table: str = "products") -> Iterator[Call
 
 
 class ResultFile:
-    """Writes one JSON line per test: id, outcome, and the requirement it answers."""
+    """Writes one JSON line for each test: its id, its outcome, and its requirement."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -156,13 +156,13 @@ class ResultFile:
         self.outcomes: dict[str, str] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note which test answers which requirement."""
+        """Record the requirement of each test."""
         for item in session.items:
             mark = item.get_closest_marker("requirement")
             self.requirements[item.nodeid] = mark.args[0] if mark else None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """The worst of a test's phases is its outcome; a broken set-up is an error."""
+        """Record the worst outcome of a test's phases; a failed set-up or teardown is an error."""
         outcome: str = report.outcome
         if report.failed and report.when != "call":
             outcome = "error"
@@ -170,7 +170,7 @@ class ResultFile:
             self.outcomes[report.nodeid] = outcome
 
     def pytest_sessionfinish(self) -> None:
-        """Leave the file; a test without an outcome did not run and is an error."""
+        """Write the file; a test without an outcome did not run and is an error."""
         lines = [
             {"nodeid": nodeid, "outcome": self.outcomes.get(nodeid, "error"), "requirement": name}
             for nodeid, name in self.requirements.items()
@@ -179,7 +179,7 @@ class ResultFile:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """`--requirement Rnn` leaves out the tests of all others."""
+    """Apply `--requirement Rnn`: deselect all tests of other requirements."""
     wanted = config.getoption("--requirement")
     if wanted:
         kept = [i for i in items if (mark := i.get_closest_marker("requirement")) and mark.args[0] == wanted]
@@ -188,6 +188,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """`--results FILE` asks for the outcomes as JSON lines."""
+    """Apply `--results FILE`: write the outcomes as JSON lines."""
     if path := config.getoption("--results"):
         config.pluginmanager.register(ResultFile(Path(path)))

@@ -1,4 +1,4 @@
-"""What a test sees of the work behind a request: statements, rows, plans."""
+"""Observes the work behind a request: statements, rows and plans."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from evaluation.serving.workbench import Stage
 
 
 def until(condition: Callable[[], object], deadline_s: float = 5.0) -> bool:
-    """Poll until it holds; False when the deadline came first."""
+    """Poll a condition until it is true; return False when the deadline passes first."""
     deadline = time.monotonic() + deadline_s
     while not condition():
         if time.monotonic() > deadline:
@@ -24,26 +24,26 @@ def until(condition: Callable[[], object], deadline_s: float = 5.0) -> bool:
 
 @dataclass(slots=True)
 class Spent:
-    """The work of one block: as SQLAlchemy's hooks saw it and as Postgres counted it."""
+    """The work of one block, as recorded by SQLAlchemy's hooks and as counted by Postgres."""
 
     hooked: list[dict[str, Any]] = field(default_factory=list)
     counted: list[Work] = field(default_factory=list)
 
     @property
     def total(self) -> int:
-        """Statements, as Postgres counted them."""
+        """The number of statements, as counted by Postgres."""
         return sum(work.calls for work in self.counted)
 
     def explain(self) -> str:
-        """For a failure message: what ran how often."""
+        """A failure message with the most frequent statements."""
         lines = sorted(self.counted, key=lambda work: -work.calls)[:8]
-        seen = "\n".join(f"  {w.calls:4} x {' '.join(w.sql.split())[:110]}" for w in lines)
-        return f"{self.total} statements by Postgres, {len(self.hooked)} by hooks:\n{seen}"
+        listed = "\n".join(f"  {w.calls:4} x {' '.join(w.sql.split())[:110]}" for w in lines)
+        return f"{self.total} statements by Postgres, {len(self.hooked)} by the hooks:\n{listed}"
 
 
 @dataclass(slots=True)
 class Observer:
-    """Watches one server and its database."""
+    """Observes one server and its database."""
 
     server: Server
     stage: Stage
@@ -51,7 +51,7 @@ class Observer:
 
     @contextmanager
     def counted(self) -> Iterator[Spent]:
-        """Fills in what the block spent, once it is over."""
+        """Count the work of a block; the yielded record is filled in when the block ends."""
         spent = Spent()
         before = self.counters.snapshot()
         since = self.server.ask("count")["count"]
@@ -60,7 +60,7 @@ class Observer:
         spent.hooked = self.server.ask("statements", since=since)["statements"]
 
     def plans(self, spent: Spent) -> list[QueryPlan]:
-        """The plans of the distinct SELECTs of a block."""
+        """The plans of the distinct SELECT statements of a block."""
         distinct = {statement["sql"]: statement for statement in spent.hooked}
         plans = (explain(self.stage.admin_url, statement) for statement in distinct.values())
         return [plan for plan in plans if plan is not None]

@@ -1,4 +1,4 @@
-"""What both catalogs must do, fast or slow."""
+"""The behaviour that every candidate must have, whether it is fast or slow."""
 
 import json
 from typing import Any
@@ -10,7 +10,7 @@ from tests.conftest import Subject
 
 
 def rows(subject: Subject, rest: str) -> list[dict[str, Any]]:
-    """Products as the database holds them, in the API's shape."""
+    """Products as the database holds them, in the shape of the API."""
     return expected_products(subject.stage.admin_url, rest)
 
 

@@ -1,4 +1,4 @@
-"""What is remembered between requests, for how long, and what must not be: R08 and R11."""
+"""What is cached between requests, for how long, and what must not be cached: R08 and R11."""
 
 import socket
 from typing import Any
@@ -14,7 +14,7 @@ LIFETIME_S = 60
 
 
 def pass_time(subject: Subject, seconds: int) -> None:
-    """Let time pass for the serving process and for all in Redis that has a lifetime."""
+    """Let time pass for the serving process and for every key in Redis that has a lifetime."""
     subject.server.ask("advance", seconds=seconds)
     passed_ms = seconds * 1000
     with redis.Redis.from_url(subject.stage.redis_url) as client:
@@ -23,7 +23,7 @@ def pass_time(subject: Subject, seconds: int) -> None:
             if left_ms > passed_ms:
                 client.pexpire(key, left_ms - passed_ms)
             elif left_ms >= 0:
-                client.delete(key)  # gone at once: a lifetime of 1 ms can outlast a quick request
+                client.delete(key)  # at once, because a lifetime of 1 ms can outlast a quick request
             for field, left_ms in field_lifetimes_ms(client, key).items():
                 if left_ms > passed_ms:
                     client.hpexpire(key, left_ms - passed_ms, field)
@@ -32,20 +32,20 @@ def pass_time(subject: Subject, seconds: int) -> None:
 
 
 def field_lifetimes_ms(client: redis.Redis, key: bytes) -> dict[bytes, int]:
-    """What is left to each field of a hash; nothing for other keys."""
+    """The remaining lifetime of each field of a hash; empty for other keys."""
     fields: list[Any] = client.hkeys(key) if client.type(key) == b"hash" else []
     return dict(zip(fields, client.hpttl(key, *fields), strict=True)) if fields else {}
 
 
 def lifetimes_s(client: redis.Redis, key: bytes) -> dict[bytes, float]:
-    """What is left to a key, or to each field of a hash that has no lifetime as a whole."""
+    """The remaining lifetime of a key, or of each field of a hash that has none as a whole."""
     left = client.pttl(key)
     fields = field_lifetimes_ms(client, key) if left < 0 else {}
     return {key + b"/" + field: ms / 1000 for field, ms in fields.items()} or {key: left / 1000}
 
 
 def is_content(client: redis.Redis, key: bytes) -> bool:
-    """Whether a key holds more than a counter or a mark."""
+    """Whether a key holds content, not just a counter or a mark."""
     return client.type(key) != b"string" or client.strlen(key) > BOOKKEEPING_BYTES
 
 
@@ -89,9 +89,9 @@ def test_a_cached_listing_serves_its_minute_and_no_more(own: Subject) -> None:
     own.sql("update products set name = 'Renamed' where id = %s", stale["items"][0]["id"])
 
     pass_time(own, 50)
-    assert own.json("/products?limit=2") == stale, "gone before its minute was over"
+    assert own.json("/products?limit=2") == stale, "the cached listing was gone before its minute was over"
     pass_time(own, 11)
-    # A candidate may take its time from a clock that cannot be moved: it gets a real minute.
+    # A candidate may use a clock that the probe cannot move, so it gets a real minute.
     assert until(lambda: own.json("/products?limit=2")["items"][0]["name"] == "Renamed", LIFETIME_S + 2)
 
 
@@ -110,17 +110,17 @@ def test_different_listings_are_never_mistaken_for_each_other(own: Subject) -> N
 @pytest.mark.requirement("R08")
 @pytest.mark.parametrize("write", ["post", "put", "delete", "review"])
 def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
-    own: Subject, beside: Subject, write: str
+    own: Subject, second_server: Subject, write: str
 ) -> None:
     path = "/products?limit=1&category_id=42"
     product = own.new_product(category_id=42)
-    for subject in (own, beside):
+    for subject in (own, second_server):
         subject.json(path)
         subject.json(path)
 
     if write == "post":
         own.http.delete(f"/products/{product['id']}")
-        assert [subject.json(path)["items"] for subject in (own, beside)] == [[], []]
+        assert [subject.json(path)["items"] for subject in (own, second_server)] == [[], []]
         product = own.new_product(category_id=42, name="Newer")
         expected = "Newer"
     elif write == "put":
@@ -134,7 +134,7 @@ def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
         own.http.post(f"/products/{product['id']}/reviews", json=review).raise_for_status()
         expected = "New"
 
-    for subject in (beside, own):
+    for subject in (second_server, own):
         items = subject.json(path)["items"]
         assert [item["name"] for item in items] == ([expected] if expected else [])
         if write == "review":
@@ -142,16 +142,16 @@ def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
 
 
 @pytest.mark.requirement("R08")
-@pytest.mark.parametrize("trouble", ["refused", "silent"])
-def test_without_redis_the_api_answers_from_postgres(own: Subject, trouble: str) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as deaf:
-        port = deaf.getsockname()[1]
-        if trouble == "refused":
-            deaf.close()
-        with subject_on(own.stage, own.server.directory, f"redis://127.0.0.1:{port}/0") as lonely:
-            first = lonely.get("/products?limit=2")
-            product = lonely.new_product(category_id=42, name="Without Redis")
-            page = lonely.json("/products?limit=1&category_id=42")
+@pytest.mark.parametrize("connection", ["refused", "silent"])
+def test_without_redis_the_api_answers_from_postgres(own: Subject, connection: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent_server:
+        port = silent_server.getsockname()[1]
+        if connection == "refused":
+            silent_server.close()
+        with subject_on(own.stage, own.server.directory, f"redis://127.0.0.1:{port}/0") as without_redis:
+            first = without_redis.get("/products?limit=2")
+            product = without_redis.new_product(category_id=42, name="Without Redis")
+            page = without_redis.json("/products?limit=1&category_id=42")
 
     assert first.status_code == 200
     assert first.elapsed.total_seconds() < 2
@@ -179,7 +179,7 @@ def test_the_total_is_not_counted_again_for_every_page(own: Subject) -> None:
 
     assert len(page["items"]) == 2
     assert spent.total >= 1, "the second page was not cold"
-    assert examined < 200, f"{examined:.0f} rows of products looked at for a page of 2"
+    assert examined < 200, f"{examined:.0f} rows of products examined for a page of 2"
 
 
 @pytest.mark.requirement("R11")
@@ -189,7 +189,7 @@ def test_the_total_is_at_most_a_minute_old(own: Subject) -> None:
         "insert into products (name, description, price, category_id) "
         "select 'n', '', 1, 2 from generate_series(1, 200)"
     )
-    own.sql("analyze products")  # as autovacuum would: the total may be an estimate
+    own.sql("analyze products")  # as autovacuum would do, because the total may be an estimate
     with own.observer.counted() as spent:
         own.json("/products?limit=2&category_id=2")
     assert spent.total >= 1

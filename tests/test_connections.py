@@ -1,4 +1,4 @@
-"""How the catalog holds its connections: R05, R09 and R14."""
+"""How the catalog uses its connections: R05, R09 and R14."""
 
 import asyncio
 
@@ -11,19 +11,19 @@ from tests.observing import until
 
 
 def health_while_waiting(subject: Subject, requests: int, backends: int) -> tuple[int, float, int]:
-    """Requests that wait for Postgres; meanwhile: backends waiting, /health in s, more threads."""
+    """Let requests wait for Postgres; return the backends that wait, seconds for /health, added threads."""
 
     async def scene() -> tuple[int, float, int]:
         with holding_products(subject) as waiting:
             threads = subject.server.threads()
             paths = [f"/products/{number}" for number in range(1, requests + 1)]
-            under_way = asyncio.create_task(send(subject.server.port, paths, 20))
+            in_flight = asyncio.create_task(send(subject.server.port, paths, 20))
             await asyncio.to_thread(until, lambda: waiting() >= backends)
-            waited_for = waiting()
+            waiting_backends = waiting()
             health = await send(subject.server.port, ["/health"], 1.5)
-            more_threads = subject.server.threads() - threads
-        under_way.cancel()
-        return waited_for, (health.latencies_ms or [float("inf")])[0] / 1000, more_threads
+            added_threads = subject.server.threads() - threads
+        in_flight.cancel()
+        return waiting_backends, (health.latencies_ms or [float("inf")])[0] / 1000, added_threads
 
     return asyncio.run(scene())
 
@@ -41,7 +41,7 @@ def test_the_pool_has_room_for_fifty_connections_and_waits_thirty_seconds(api: S
 def test_fifty_requests_can_wait_for_postgres_side_by_side(own: Subject) -> None:
     waiting, _, _ = health_while_waiting(own, requests=60, backends=50)
 
-    assert waiting >= 50, f"{waiting} backends at work for 60 requests"
+    assert waiting >= 50, f"{waiting} backends waited for 60 requests"
 
 
 @pytest.mark.requirement("R05")
@@ -54,11 +54,11 @@ def test_a_connection_that_died_in_the_pool_is_replaced_unseen(own: Subject) -> 
 
 @pytest.mark.requirement("R09")
 def test_requests_that_wait_for_postgres_hold_up_nobody_else(own: Subject) -> None:
-    waiting, health_s, more_threads = health_while_waiting(own, requests=45, backends=10)
+    waiting, health_s, added_threads = health_while_waiting(own, requests=45, backends=10)
 
     assert waiting >= 10, f"only {waiting} backends were waiting"
     assert health_s < 1.5, "GET /health was not answered within 1.5 s"
-    assert more_threads < 20, f"{more_threads} threads more for 45 waiting requests"
+    assert added_threads < 20, f"{added_threads} more threads for 45 waiting requests"
 
 
 @pytest.mark.requirement("R14")
@@ -78,14 +78,14 @@ def test_requests_cut_off_by_the_server_give_their_connections_back(own: Subject
     async def scene() -> None:
         with holding_products(own) as waiting:
             paths = ["/products/5", "/products?limit=2", "/products/batch?ids=7,8"]
-            under_way = asyncio.create_task(send(own.server.port, paths, 10))
+            in_flight = asyncio.create_task(send(own.server.port, paths, 10))
             assert await asyncio.to_thread(until, lambda: waiting() >= 3)
             with psycopg.connect(own.stage.admin_url, autocommit=True) as admin:
                 admin.execute(
                     "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s",
                     (own.stage.role,),
                 )
-            await under_way
+            await in_flight
 
     asyncio.run(scene())
 
@@ -112,9 +112,9 @@ def test_clients_that_hang_up_leave_no_connection_checked_out(own: Subject) -> N
     async def scene() -> None:
         with holding_products(own) as waiting:
             paths = [f"/products/{number}" for number in range(1, 9)]
-            under_way = asyncio.create_task(send(own.server.port, paths, 1))
+            in_flight = asyncio.create_task(send(own.server.port, paths, 1))
             assert await asyncio.to_thread(until, lambda: waiting() >= 8)
-            under_way.cancel()
+            in_flight.cancel()
 
     asyncio.run(scene())
 

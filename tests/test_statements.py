@@ -1,4 +1,4 @@
-"""How many statements a request costs, and which: R01 to R04 and R13."""
+"""Which statements a request costs, and how many: R01 to R04 and R13."""
 
 import json
 from collections.abc import Callable
@@ -77,9 +77,12 @@ def test_a_product_is_not_sent_again_with_each_of_its_reviews(
 
 
 def repeats_products(plan: QueryPlan, page_size: int) -> bool:
-    """Whether each review brings the whole product along: more rows than products (and one to look ahead)."""
-    carries = any(column.endswith(".description") and "product" in column for column in plan.output)
-    return {"reviews", "products"} <= plan.relations and carries and plan.rows > page_size + 1
+    """Whether the whole product is sent again with each review: the plan has more rows than the page.
+
+    One row more than the page is allowed, to find out whether there is a next page.
+    """
+    has_products = any(column.endswith(".description") and "product" in column for column in plan.output)
+    return {"reviews", "products"} <= plan.relations and has_products and plan.rows > page_size + 1
 
 
 @pytest.mark.requirement("R04")
@@ -97,11 +100,11 @@ def test_the_inventory_rides_along_with_its_product(api: Subject, path: str) -> 
 @pytest.mark.parametrize("size", [2, 20, 100])
 def test_a_batch_is_one_query_for_products_at_any_size(api: Subject, size: int) -> None:
     costs = []
-    for asked in (1, size):
-        ids = ",".join(str(number) for number in range(901, 901 + asked))
+    for count in (1, size):
+        ids = ",".join(str(number) for number in range(901, 901 + count))
         with api.observer.counted() as spent:
             products = api.json(f"/products/batch?ids={ids}")
-        assert len(products) == asked
+        assert len(products) == count
         costs.append(spent.total)
 
     assert 1 <= costs[0] == costs[1] < BUDGET, f"for 1 and for {size}: {costs}; {spent.explain()}"
@@ -112,6 +115,6 @@ def test_the_ids_of_a_batch_travel_as_parameters(api: Subject) -> None:
     with api.observer.counted() as spent:
         api.json("/products/batch?ids=1,1987654321,2")
 
-    assert spent.hooked, "the hooks saw no statement"
+    assert spent.hooked, "the hooks recorded no statement"
     assert not [s["sql"] for s in spent.hooked if "1987654321" in s["sql"]]
     assert spent.total < BUDGET, spent.explain()

@@ -16,14 +16,14 @@ NUMBER = re.compile(r"\d+\.\d+|\d+")
 
 
 def lines_about(subject: Subject, method: str, path: str, since: int = 0) -> list[str]:
-    """Log lines with this method and path, those behind the first `since` characters."""
+    """Log lines with this method and path, after the first `since` characters of the log."""
     return [
         line for line in subject.server.log_text()[since:].splitlines() if method in line and path in line
     ]
 
 
 def milliseconds(line: str, *others: object) -> list[float]:
-    """Numbers in a log line that can be a duration; `others` are numbers that mean something else."""
+    """Numbers in a log line that can be a duration; `others` are removed from the line first."""
     for other in others:
         line = line.replace(str(other), "")
     return [float(number) for number in NUMBER.findall(line)]
@@ -74,19 +74,19 @@ def test_a_request_that_breaks_is_logged_too(own: Subject) -> None:
     own.sql("alter table categories rename to elsewhere")
 
     assert own.get("/categories").status_code == 500
-    assert until(lambda: lines_about(own, "GET", "/categories"), deadline_s=1.5), "no line about it"
+    assert until(lambda: lines_about(own, "GET", "/categories"), deadline_s=1.5), "no line about the request"
     assert [n for line in lines_about(own, "GET", "/categories") for n in milliseconds(line, 500) if n > 0]
 
 
 def words(subject: Subject, path: str) -> set[str]:
-    """The words of the lines about a path, its numbers aside; polls, for lines may be written late."""
+    """The words of the log lines about a path, without numbers; polls, because lines may be written late."""
     assert until(lambda: lines_about(subject, "GET", path), deadline_s=1.5), f"no line about {path}"
     lines = [NUMBER.sub("0", line.replace(path, "PATH")) for line in lines_about(subject, "GET", path)]
     return {word for line in lines for word in re.split(r"[\s,]+", line)}
 
 
-def ask_held_up(subject: Subject, paths: list[str], seconds: float) -> None:
-    """Ask for some products while nobody can read them for a while."""
+def request_while_locked(subject: Subject, paths: list[str], seconds: float) -> None:
+    """Request some products while their table is locked for some seconds."""
     with psycopg.connect(subject.stage.admin_url, options=NO_LONG_WAIT) as holder:
         holder.execute("LOCK TABLE products IN ACCESS EXCLUSIVE MODE")
         readers = [threading.Thread(target=subject.get, args=(path,)) for path in paths]
@@ -98,20 +98,20 @@ def ask_held_up(subject: Subject, paths: list[str], seconds: float) -> None:
 
 
 def quick_paths(subject: Subject) -> list[str]:
-    """Paths that were answered in less than 200 ms."""
+    """Paths that were answered in well under 200 ms."""
     paths = [f"/products/{number}" for number in range(1101, 1111)]
     quick = [path for path in paths if subject.get(path).elapsed < QUICK]
-    assert quick, "ten requests for one product, none under 200 ms"
+    assert quick, "none of ten requests for one product took less than 200 ms"
     return quick
 
 
 @pytest.mark.requirement("R16")
 def test_a_request_over_200_ms_is_flagged(own: Subject) -> None:
     slow_paths = ["/products/1077", "/products/1078"]
-    ask_held_up(own, slow_paths, 0.4)
+    request_while_locked(own, slow_paths, 0.4)
     unflagged = set().union(*(words(own, path) for path in quick_paths(own)))
 
-    # However a flag is spelled: words that both slow requests have and no quick one.
+    # A flag may have any spelling: it is a word in the lines of both slow requests and of no quick one.
     flag = words(own, slow_paths[0]) & words(own, slow_paths[1]) - unflagged
     slow = lines_about(own, "GET", slow_paths[0])
     assert flag, slow
@@ -122,7 +122,7 @@ def test_a_request_over_200_ms_is_flagged(own: Subject) -> None:
 @pytest.mark.requirement("R16")
 def test_a_request_under_200_ms_is_not_flagged(own: Subject) -> None:
     slow_paths = ["/products/1077", "/products/1078"]
-    ask_held_up(own, slow_paths, 0.4)
+    request_while_locked(own, slow_paths, 0.4)
     quick, *others = quick_paths(own)
     flagged = words(own, slow_paths[0]) & words(own, slow_paths[1])
 

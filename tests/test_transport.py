@@ -1,4 +1,4 @@
-"""How answers travel: compressed (R12), and not at all when the client has them (R15)."""
+"""How answers are sent: compressed (R12), and without a body when the client already has it (R15)."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.conftest import Subject, subject_on
 
 
 def wire_bytes(subject: Subject, path: str, accept_encoding: str) -> tuple[int, str | None]:
-    """Bytes of the body as sent, and its Content-Encoding."""
+    """The size of the body on the wire, and its Content-Encoding."""
     headers = {"Accept-Encoding": accept_encoding}
     with subject.http.stream("GET", path, headers=headers) as answer:
         body = b"".join(answer.iter_raw())
@@ -21,11 +21,11 @@ def wire_bytes(subject: Subject, path: str, accept_encoding: str) -> tuple[int, 
 )
 def test_an_answer_over_a_kilobyte_is_sent_compressed(api: Subject, path: str) -> None:
     plain, _ = wire_bytes(api, path, "identity")
-    packed, encoding = wire_bytes(api, path, "gzip")
+    compressed, encoding = wire_bytes(api, path, "gzip")
 
-    assert encoding == "gzip", f"{path}: Content-Encoding {encoding}, {packed} bytes"
-    assert packed <= 0.3 * plain, f"{path}: {plain} bytes became {packed}"
-    assert packed < 100_000
+    assert encoding == "gzip", f"{path}: Content-Encoding {encoding}, {compressed} bytes"
+    assert compressed <= 0.3 * plain, f"{path}: {plain} bytes became {compressed}"
+    assert compressed < 100_000
 
 
 @pytest.mark.requirement("R12")

@@ -1,1 +1,1 @@
-"""What is handed in: folders, patches and predictions, and measurements that were made of them before."""
+"""Submissions (folders, patches and predictions), and the store of their earlier measurements."""

@@ -1,15 +1,15 @@
-"""Whether files stayed what they were while a candidate was served."""
+"""Digests of files, to find those that changed while a candidate was served."""
 
 from hashlib import sha256
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 OURS = ("evaluation", "tests", "instances", "patches", "repository_before", "repository_after")
-"""Folders that a candidate has no business with."""
+"""Folders that a candidate must not change."""
 
 
 def fingerprint(candidate: Path, root: Path = ROOT) -> dict[Path, str]:
-    """Digests of a candidate's files and of ours; reports and what Python compiles are left out."""
+    """Digests of the candidate's files and of ours, without reports and bytecode."""
     folders = [candidate, *(root / name for name in OURS)]
     return {
         path: sha256(path.read_bytes()).hexdigest()
@@ -20,5 +20,5 @@ def fingerprint(candidate: Path, root: Path = ROOT) -> dict[Path, str]:
 
 
 def changed(before: dict[Path, str], after: dict[Path, str]) -> list[Path]:
-    """Files that are not what they were, or are new, or gone."""
+    """Files that were changed, added or deleted."""
     return sorted(path for path in before | after if before.get(path) != after.get(path))

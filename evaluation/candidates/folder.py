@@ -1,4 +1,4 @@
-"""A candidate's folder: whether it can be one, what it holds, and a private copy of it."""
+"""The folder of a candidate: its check, its contents, and private copies of it."""
 
 import shutil
 from hashlib import sha256
@@ -11,7 +11,7 @@ LARGEST_BYTES = 50_000_000
 
 
 def checked_directory(directory: Path) -> Path:
-    """A folder that can be a candidate; CandidateError says what it lacks."""
+    """The folder as an absolute path; CandidateError when it cannot be a candidate."""
     if not directory.is_dir():
         raise CandidateError(f"there is no candidate folder {directory}")
     missing = [name for name in REQUIRED_MODULES if not (directory / name).is_file()]
@@ -24,12 +24,12 @@ def checked_directory(directory: Path) -> Path:
 
 
 def copied(folder: Path, into: Path) -> Path:
-    """A copy without what git and Python keep for themselves."""
+    """Copy a folder without git's files and Python's caches."""
     return Path(shutil.copytree(folder, into, ignore=shutil.ignore_patterns("__pycache__", ".git")))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder, links and caches left out; CandidateError when it is unreasonably big."""
+    """Every file of a folder, without links and caches; CandidateError when the files are too large."""
     found = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts:
@@ -40,7 +40,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def content_digest(folder: Path) -> str:
-    """Digest of a candidate's files."""
+    """The digest of a candidate's files."""
     digest = sha256()
     for name, body in contents(folder).items():
         digest.update(name.encode() + b"\0" + body + b"\0")

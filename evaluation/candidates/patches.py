@@ -1,4 +1,4 @@
-"""Patches applied to a copy of a catalog, far from any repository."""
+"""Applies patches to a copy of a catalog, outside of any repository."""
 
 import re
 import subprocess
@@ -15,11 +15,11 @@ FOLDERS = ("repository_before/", "repository_after/")
 def apply_patch(base: Path, patch: str, into: Path) -> None:
     """Copy `base` to the new folder `into` and apply the patch there.
 
-    Paths may stand below `a/` and `b/` or not, below the catalog's folder or not. Raises EmptyPatchError
-    when the patch changes nothing and PatchFailedError, with git's words, when it does not apply.
+    Paths may begin with `a/` and `b/` or not, and with the catalog's folder or not. Raises EmptyPatchError
+    when the patch changes nothing, and PatchFailedError with git's message when it does not apply.
     """
     if "diff --git " not in patch and "--- " not in patch:
-        raise EmptyPatchError("the patch holds no change")
+        raise EmptyPatchError("the patch contains no change")
     copied(base, into)
     with tempfile.NamedTemporaryFile("w", suffix=".patch") as file:
         file.write(patch if patch.endswith("\n") else patch + "\n")
@@ -29,7 +29,7 @@ def apply_patch(base: Path, patch: str, into: Path) -> None:
         try:
             done = subprocess.run(command, cwd=into, env=outside, capture_output=True, text=True)
         except FileNotFoundError as error:
-            raise InfrastructureError("git is needed to apply patches, and was not found") from error
+            raise InfrastructureError("git was not found: it is needed to apply patches") from error
     if done.returncode:
         raise PatchFailedError(f"the patch does not apply to {base.name}:\n{done.stderr.strip()}")
     if contents(base) == contents(into):
@@ -37,7 +37,7 @@ def apply_patch(base: Path, patch: str, into: Path) -> None:
 
 
 def strip(patch: str) -> int:
-    """How many leading folders of the patch's paths are not the catalog's own (`git apply -p`)."""
+    """How many leading folders of the paths do not belong to the catalog (`git apply -p`)."""
     paths = [match["path"] for match in TARGET.finditer(patch) if match["path"] != "/dev/null"]
     prefixed = all(path.startswith(("a/", "b/")) for path in paths)
     inner = [path[2:] if prefixed else path for path in paths]

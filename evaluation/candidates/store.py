@@ -1,4 +1,4 @@
-"""Measurements kept by the content of everything that they depend on: never stale, never asked twice."""
+"""The store of measurements. The key is a digest of all they depend on, so a stale one is never found."""
 
 import json
 import os
@@ -15,7 +15,7 @@ FOLDER = ROOT / "evaluation" / "reports" / "store"
 
 
 def harness_digest() -> str:
-    """Digest of harness, suite, dataset and requirements: how candidates are measured."""
+    """The digest of harness, suite, dataset and dependencies."""
     digest = sha256()
     for folder in (ROOT / "evaluation", ROOT / "tests"):
         for path in sorted(folder.rglob("*")):
@@ -27,7 +27,7 @@ def harness_digest() -> str:
 
 
 def machine_digest(services: str) -> str:
-    """Digest of where it is done: the machine, its Python, and servers that are not our own."""
+    """The digest of the machine, its Python, and the servers named by URL."""
     urls = [os.environ.get(name, "") for name in ("DATABASE_URL", "REDIS_URL") if services == "url"]
     servers = [(parts.hostname, parts.port) for parts in map(urlsplit, urls)]
     machine = (platform.node(), platform.machine(), platform.python_version(), os.cpu_count(), servers)
@@ -35,12 +35,12 @@ def machine_digest(services: str) -> str:
 
 
 def key(conditions: dict[str, str], with_load: bool, content: str) -> str:
-    """Under which name a measurement is kept: everything it depends on."""
+    """The key of a measurement: a digest of everything it depends on."""
     return sha256(repr((sorted(conditions.items()), with_load, content)).encode()).hexdigest()
 
 
 def recall(key: str) -> Measured | None:
-    """What was measured under this key, if anything was."""
+    """The measurement with this key; None when there is none."""
     try:
         return measured_from(json.loads((FOLDER / f"{key}.json").read_text()))
     except (OSError, ValueError, KeyError, TypeError):
@@ -48,7 +48,7 @@ def recall(key: str) -> Measured | None:
 
 
 def keep(key: str, measured: Measured) -> None:
-    """Remember a measurement; a half-written one is never seen."""
+    """Store a measurement; the file is renamed into place, so no reader sees half of it."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     part = FOLDER / f"{key}.{os.getpid()}.part"
     part.write_text(json.dumps(asdict(measured)))

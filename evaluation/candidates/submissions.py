@@ -1,4 +1,4 @@
-"""What people hand in: a folder, a patch against the baseline, or a file of predictions."""
+"""Submissions: a folder, a patch against the baseline, or a file of predictions."""
 
 import json
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ BASELINE = Path(__file__).parents[2] / "repository_before"
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One thing to grade: a folder when `patch` is None; `model` only for a prediction."""
+    """One candidate to grade: a folder when `patch` is None; only a prediction has a `model`."""
 
     name: str
     source: Path
     patch: str | None = None
     model: str | None = None
 
-    def laid_out(self, into: Path) -> Path:
-        """A private copy as a candidate's folder; CandidateError says what is wrong with it."""
+    def as_folder(self, into: Path) -> Path:
+        """Create the candidate's folder at `into`; CandidateError with the reason when that is impossible."""
         if self.patch is None:
             contents(copied(checked_directory(self.source), into))
         elif not self.patch.strip():
@@ -34,13 +34,13 @@ class Submission:
 
 
 def read_submissions(paths: list[Path]) -> list[Submission]:
-    """Everything that the paths name, each under a name of its own; UsageError says what cannot be read."""
+    """The submissions that the paths name, each with a unique name; UsageError for an unreadable path."""
     found: list[Submission] = []
     for path in paths:
         if path.is_dir():
             found.append(Submission(path.resolve().name, path))
         elif not path.is_file():
-            raise UsageError(f"{path} is neither a folder, a patch nor a file of predictions")
+            raise UsageError(f"{path} is neither a folder nor a file")
         elif path.suffix in (".json", ".jsonl"):
             found += predictions(path)
         else:
@@ -67,13 +67,13 @@ def predictions(path: Path) -> list[Submission]:
         return [prediction(path, row) for row in rows]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
-            f"{path} is no file of predictions: {type(error).__name__}: {error} "
-            "(wanted: instance_id, model_name_or_path, model_patch)"
+            f"{path} is not a file of predictions: {type(error).__name__}: {error} "
+            "(each row needs instance_id, model_name_or_path, model_patch)"
         ) from error
 
 
 def listed(value: Any) -> list[dict[str, Any]]:
-    """The list form of a list or of an object by instance."""
+    """The rows of a JSON list, or of a JSON object whose keys are instances."""
     if isinstance(value, list):
         return value
     rows = ((name, row if isinstance(row, dict) else {"model_patch": row}) for name, row in value.items())
@@ -81,7 +81,7 @@ def listed(value: Any) -> list[dict[str, Any]]:
 
 
 def prediction(path: Path, row: dict[str, Any]) -> Submission:
-    """One row."""
+    """The submission of one row."""
     if row["instance_id"] != INSTANCE_ID:
         raise UsageError(f"{path}: there is no instance {row['instance_id']!r} here, only {INSTANCE_ID}")
     model = str(row.get("model_name_or_path") or "unnamed")
@@ -89,7 +89,7 @@ def prediction(path: Path, row: dict[str, Any]) -> Submission:
 
 
 def text_of(path: Path) -> str:
-    """A file as text; UsageError when it is none."""
+    """The text of a file; UsageError when it is not text."""
     try:
         return path.read_text()
     except UnicodeDecodeError as error:

@@ -1,1 +1,1 @@
-"""The seeded data set, what Postgres counted and planned, and what the tables say an answer must be."""
+"""The seeded dataset, the counters and plans of Postgres, and the answers that the tables imply."""

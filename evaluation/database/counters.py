@@ -1,4 +1,4 @@
-"""What Postgres itself counted of a candidate's work: the truth about statements, rows and buffers."""
+"""A candidate's work as Postgres counts it: statements, rows and buffers."""
 
 import json
 import re
@@ -12,10 +12,10 @@ import psycopg
 LIVENESS = re.compile(
     r"select (\$1|1)|select pg_catalog\.version\(\)|select current_schema\(\)|;", re.IGNORECASE
 )
-"""Statements of a driver about its connection (pings, version), not about the catalog."""
+"""Statements that a driver sends about its connection (pings, version), not about the catalog."""
 
 RUNS_A_QUERY_IN_A_TEXT = re.compile(r"\w+_to_xml\w*|ts_stat|ts_rewrite")
-"""Functions of Postgres that run a statement which is only a value of the one that is counted."""
+"""Functions of Postgres that run SQL which they get as text: that statement is not counted by itself."""
 
 SNAPSHOT = """
 select s.queryid, r.rolname, s.query, s.calls, s.rows, s.shared_blks_hit + s.shared_blks_read
@@ -33,7 +33,7 @@ where datname = %s and usename <> current_user and state in ('active', 'idle in 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of statement: how often it ran, rows it gave or changed, 8 kB buffers it touched."""
+    """One kind of statement: calls, rows returned or changed, 8 kB buffers touched."""
 
     sql: str
     role: str
@@ -51,18 +51,18 @@ class Counters:
         self.known: dict[str, bool] = {}
 
     def settle(self, deadline_s: float = 3.0) -> None:
-        """Wait until no statement or transaction of the candidate is under way."""
+        """Wait until no statement or transaction of the candidate is running."""
         deadline = time.monotonic() + deadline_s
         while self.busy() and time.monotonic() < deadline:
             time.sleep(0.005)
 
     def busy(self) -> int:
-        """How many connections of the candidate are inside a statement or a transaction."""
+        """The number of the candidate's connections that are in a statement or a transaction."""
         row = self.connection.execute(BUSY, (self.database,)).fetchone()
         return row[0] if row else 0
 
     def snapshot(self) -> dict[tuple[int, str], Work]:
-        """All that was counted so far."""
+        """Everything counted so far, by statement and role."""
         self.settle()
         rows = self.connection.execute(SNAPSHOT, (self.database,)).fetchall()
         return {
@@ -72,7 +72,7 @@ class Counters:
         }
 
     def since(self, before: dict[tuple[int, str], Work]) -> list[Work]:
-        """What was done after `before` was taken."""
+        """The work that was done after the snapshot `before`."""
         spent = []
         for key, work in self.snapshot().items():
             old = before.get(key, Work(work.sql, work.role, 0, 0, 0))
@@ -89,25 +89,26 @@ class Counters:
         return spent
 
     def session(self, spent: list[Work]) -> int:
-        """How many of these statements were about the session: settings and types, as drivers ask."""
+        """How many of these statements were about the session: drivers ask for settings and types."""
         return sum(work.calls for work in spent if self.is_about_the_session(work.sql))
 
     def others(self, role: str) -> list[Work]:
-        """What was done so far in a role that is not the candidate's own."""
+        """The work so far that was done in other roles than the candidate's own."""
         done = [work for work in self.snapshot().values() if work.role != role]
         return [work for work in done if not self.is_about_the_session(work.sql)]
 
     def is_about_the_session(self, sql: str) -> bool:
-        """Whether a statement makes sense where the catalog's tables are not, on the system's tables alone.
+        """Whether a statement reads the system's tables alone.
 
-        Planned, never run, in the administrator's database; needs Postgres 16, before that nothing is.
+        The statement is planned, never run, in the administrator's database, which has no catalog tables.
+        Before Postgres 16 there is no such plan, and no statement is about the session.
         """
         if sql not in self.known:
             self.known[sql] = self.reads_system_tables_alone(sql)
         return self.known[sql]
 
     def reads_system_tables_alone(self, sql: str) -> bool:
-        """The same, asked of Postgres."""
+        """Ask Postgres for the plan of a statement, and check which tables it reads."""
         question = f"EXPLAIN (GENERIC_PLAN, VERBOSE, FORMAT JSON) {sql}"
         try:
             row = self.connection.execute(question.encode()).fetchone()
@@ -118,7 +119,7 @@ class Counters:
         return bool(plan) and is_open and set(schemas(plan)) <= {"pg_catalog"}
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self.connection.close()
 
 

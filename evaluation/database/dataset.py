@@ -24,28 +24,28 @@ select (select count(*) from categories), (select count(*) from products),
 
 
 def content_key(products: int) -> str:
-    """Names the content: the script and the number of products."""
+    """A short digest of the content: of the script and the number of products."""
     return sha256(f"{SCRIPT.read_text()}{products}".encode()).hexdigest()[:12]
 
 
 def expected_facts(products: int) -> tuple[int, ...]:
-    """What FACTS must say of a whole dataset."""
+    """The values of FACTS in a complete dataset."""
     reviews = sum(max(51 - product, product % 4) for product in range(1, products + 1))
     return 42, products, products * (products + 1) // 2, products, reviews, 785
 
 
 def ensure_template(admin_url: str, products: int) -> str:
-    """The name of the template database, built now unless a complete one is there."""
+    """The name of the template database, which is built now unless a complete one exists."""
     name = f"hofaz9_{content_key(products)}"
     with psycopg.connect(admin_url, autocommit=True) as admin:
-        # Two harnesses on one server: the second waits and finds the template ready.
+        # When two harnesses use one server, the second waits here and then finds the template.
         admin.execute("select pg_advisory_lock(hashtext('hofaz9'))")
         query = "select shobj_description(oid, 'pg_database') from pg_database where datname = %s"
         row = admin.execute(query, (name,)).fetchone()
         if row and row[0] == COMPLETE:
             return name
         if row:
-            raise InfrastructureError(f"database {name} is half loaded: DROP DATABASE {name}")
+            raise InfrastructureError(f"database {name} is incomplete: DROP DATABASE {name}")
         ensure_owner(admin)
         building = f"hofaz9_building_{secrets.token_hex(4)}"
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(building)))
@@ -68,7 +68,7 @@ def ensure_template(admin_url: str, products: int) -> str:
 
 
 def ensure_owner(admin: psycopg.Connection) -> None:
-    """The role that owns the tables of every clone, and that candidates' roles are members of."""
+    """Create the role that owns the tables of every clone; the candidates' roles are its members."""
     if admin.execute("select 1 from pg_roles where rolname = %s", (OWNER_ROLE,)).fetchone():
         return
     owner = sql.Identifier(OWNER_ROLE)
@@ -77,7 +77,7 @@ def ensure_owner(admin: psycopg.Connection) -> None:
 
 
 def fill(url: str, products: int) -> None:
-    """Create tables and rows in an empty database, and gather statistics."""
+    """Create tables and rows in an empty database, and analyze them."""
     owner = sql.Identifier(OWNER_ROLE)
     with psycopg.connect(url) as connection:
         connection.execute(sql.SQL("GRANT ALL ON SCHEMA public TO {}").format(owner))
@@ -93,18 +93,18 @@ def fill(url: str, products: int) -> None:
 
 
 def verify(url: str, products: int) -> None:
-    """Refuse a dataset that is not whole."""
+    """Raise InfrastructureError when the dataset is incomplete."""
     with psycopg.connect(url) as connection:
         facts = connection.execute(FACTS.encode()).fetchone()
     if facts != expected_facts(products):
         raise InfrastructureError(
-            "the dataset is not whole: (categories, products, sum of ids, inventory, reviews, "
+            "the dataset is incomplete: (categories, products, sum of ids, inventory, reviews, "
             f"reviews of the first page) is {facts}, expected {expected_facts(products)}"
         )
 
 
 def clone(admin_url: str, template: str, name: str, role: str) -> None:
-    """A copy of the template that only `role` and the administrator may enter."""
+    """Copy the template to a database that only `role` and the administrator may connect to."""
     database, member = sql.Identifier(name), sql.Identifier(role)
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(
@@ -117,11 +117,11 @@ def clone(admin_url: str, template: str, name: str, role: str) -> None:
 
 
 def drop(admin_url: str, name: str) -> None:
-    """Take a database away again, whoever is in it."""
+    """Drop a database, even while clients are connected."""
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
 def other_database(url: str, database: str) -> str:
-    """The same server, another database."""
+    """The URL of another database on the same server."""
     return urlunsplit(urlsplit(url)._replace(path=f"/{database}", query=""))

@@ -1,4 +1,4 @@
-"""What the API must answer, read straight from the tables."""
+"""The answers that the API must give, read directly from the tables."""
 
 from typing import Any
 
@@ -25,13 +25,13 @@ select json_build_object('id', p.id, 'name', p.name, 'description', p.descriptio
 
 
 def expected_products(admin_url: str, rest: str) -> list[dict[str, Any]]:
-    """Products in the API's shape; `rest` is the SQL behind `from products p`, written by us."""
+    """Products in the shape of the API; `rest` is our own SQL that follows `from products p`."""
     with psycopg.connect(admin_url) as connection:
         return [row[0] for row in connection.execute(f"{PRODUCT} {rest}".encode())]
 
 
 def expected_categories(admin_url: str) -> list[dict[str, Any]]:
-    """All categories in the API's shape."""
+    """All categories in the shape of the API."""
     query = "select json_build_object('id', id, 'name', name, 'description', description) from categories"
     with psycopg.connect(admin_url) as connection:
         return [row[0] for row in connection.execute(f"{query} order by id".encode())]

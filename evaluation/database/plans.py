@@ -1,4 +1,4 @@
-"""EXPLAIN (ANALYZE, BUFFERS) of the statements that a candidate really sent, with their parameters."""
+"""EXPLAIN (ANALYZE, BUFFERS) of the statements that a candidate sent, with their parameters."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import psycopg
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One node of a plan: its kind, the table it reads, the rows it looked at over all its loops."""
+    """One node of a plan: its kind, the table it reads, the rows it examined in all its loops."""
 
     kind: str
     relation: str | None
@@ -18,7 +18,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """What Postgres does for one statement."""
+    """The plan of one statement, as Postgres ran it."""
 
     sql: str
     rows: float
@@ -28,20 +28,20 @@ class QueryPlan:
 
     @property
     def relations(self) -> set[str]:
-        """The tables that are read."""
+        """The tables that the plan reads."""
         return {node.relation for node in self.nodes if node.relation}
 
     def sequential_scans(self) -> set[str]:
-        """The tables that are read from end to end."""
+        """The tables that the plan reads completely."""
         return {node.relation for node in self.nodes if node.kind == "Seq Scan" and node.relation}
 
     def rows_examined(self, relation: str) -> float:
-        """How many rows of a table were looked at, those filtered away included."""
+        """How many rows of a table were examined, including those that a filter removed."""
         return sum(node.rows_examined for node in self.nodes if node.relation == relation)
 
 
 def explain(url: str, statement: dict[str, Any]) -> QueryPlan | None:
-    """The plan of a recorded SELECT; None for anything else, which is not run again."""
+    """The plan of a recorded SELECT; None for other statements, which must not run again."""
     sql: str = statement["sql"]
     if not sql.lstrip().lower().startswith(("select", "with")):
         return None
@@ -61,7 +61,7 @@ def explain(url: str, statement: dict[str, Any]) -> QueryPlan | None:
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[Node]:
-    """Every node of a plan, the root first. A bitmap heap scan is its index's work."""
+    """Every node of a plan, the root first."""
     removed = plan.get("Rows Removed by Filter", 0) + plan.get("Rows Removed by Index Recheck", 0)
     examined = (plan["Actual Rows"] + removed) * plan["Actual Loops"]
     yield Node(plan["Node Type"], plan.get("Relation Name"), examined)

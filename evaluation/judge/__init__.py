@@ -1,1 +1,1 @@
-"""What it means: pure functions of records."""
+"""Judges what was measured: pure functions of records."""

@@ -1,4 +1,4 @@
-"""How the cost of a page grows, with the catalog and with the way into it."""
+"""How the cost of a page grows with the size of the catalog and with the depth of the page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,13 +8,14 @@ from evaluation.records import PageCost
 
 LEAST_POINTS = 3
 FLAT, LINEAR, STEEPER = 0.2, 0.8, 1.2
-"""Exponents below the first are flat, from the second to the third linear."""
+"""Exponents below FLAT are flat, those from LINEAR to STEEPER linear."""
 ALIKE = 0.10
+"""The largest difference in buffers, as a share, between pages that count as alike."""
 
 
 @dataclass(frozen=True, slots=True)
 class Law:
-    """Cost as a power of the products in the catalog, at one depth of a listing."""
+    """The cost of a page as a power of the number of products, at one depth of a listing."""
 
     listing: str
     depth: float
@@ -26,7 +27,7 @@ class Law:
 
 @dataclass(frozen=True, slots=True)
 class Deepening:
-    """A page at a depth against the same listing's shallowest one; alike when within a tenth in buffers."""
+    """A page at a depth, compared with the shallowest page of the same listing."""
 
     products: int
     listing: str
@@ -38,7 +39,7 @@ class Deepening:
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A cost that was measured, where it was wanted."""
+    """A cost that was measured at the requested depth."""
 
     products: int
     listing: str
@@ -48,7 +49,7 @@ class Point:
 
 
 def points_of(costs: Sequence[PageCost]) -> list[Point]:
-    """Those with figures at the depth that was wanted; a page for nothing has no place in a power law."""
+    """The costs that were measured at the requested depth; zero costs have no logarithm and are left out."""
     return [
         Point(cost.products, cost.listing, cost.depth, cost.buffers, cost.page_ms)
         for cost in costs
@@ -57,29 +58,29 @@ def points_of(costs: Sequence[PageCost]) -> list[Point]:
 
 
 def laws(costs: Sequence[PageCost]) -> tuple[Law, ...]:
-    """One for every listing and depth, from the catalogs where that depth was reached."""
+    """One law for every listing and depth, from the catalogs in which that depth was reached."""
     found = []
     for listing, depth in dict.fromkeys((cost.listing, cost.depth) for cost in costs):
-        there = [point for point in points_of(costs) if (point.listing, point.depth) == (listing, depth)]
-        buffers = exponent([(point.products, point.buffers) for point in there])
-        ms = exponent([(point.products, point.ms) for point in there])
+        points = [point for point in points_of(costs) if (point.listing, point.depth) == (listing, depth)]
+        buffers = exponent([(point.products, point.buffers) for point in points])
+        ms = exponent([(point.products, point.ms) for point in points])
         found.append(Law(listing, depth, buffers, law(buffers), ms, law(ms)))
     return tuple(found)
 
 
 def exponent(costs: Sequence[tuple[int, float]]) -> float | None:
-    """Slope of the straight line through the logarithms of products and costs; None from too few."""
-    known = [(log(products), log(cost)) for products, cost in costs]
-    if len({x for x, _ in known}) < LEAST_POINTS:
+    """The slope of the line through the logarithms of products and costs; None from too few catalogs."""
+    logarithms = [(log(products), log(cost)) for products, cost in costs]
+    if len({x for x, _ in logarithms}) < LEAST_POINTS:
         return None
-    middle_x = sum(x for x, _ in known) / len(known)
-    middle_y = sum(y for _, y in known) / len(known)
-    rise = sum((x - middle_x) * (y - middle_y) for x, y in known)
-    return round(rise / sum((x - middle_x) ** 2 for x, _ in known), 3)
+    mean_x = sum(x for x, _ in logarithms) / len(logarithms)
+    mean_y = sum(y for _, y in logarithms) / len(logarithms)
+    covariance = sum((x - mean_x) * (y - mean_y) for x, y in logarithms)
+    return round(covariance / sum((x - mean_x) ** 2 for x, _ in logarithms), 3)
 
 
 def law(power: float | None) -> str:
-    """`flat`, `between`, `linear`, `more than linear`, or `unknown`."""
+    """The name of an exponent: `flat`, `between`, `linear`, `more than linear` or `unknown`."""
     if power is None:
         return "unknown"
     if power < FLAT:
@@ -90,19 +91,19 @@ def law(power: float | None) -> str:
 
 
 def deepenings(costs: Sequence[PageCost]) -> tuple[Deepening, ...]:
-    """Every depth but the shallowest, of every listing of every catalog."""
+    """Compare the pages at every other depth with the shallowest, for every listing and catalog."""
     points = points_of(costs)
     shallowest = min((cost.depth for cost in costs), default=0.0)
-    start = {(point.products, point.listing): point for point in points if point.depth == shallowest}
+    first = {(point.products, point.listing): point for point in points if point.depth == shallowest}
     return tuple(
-        deepening(start[point.products, point.listing], point)
+        deepening(first[point.products, point.listing], point)
         for point in points
-        if point.depth > shallowest and (point.products, point.listing) in start
+        if point.depth > shallowest and (point.products, point.listing) in first
     )
 
 
 def deepening(shallow: Point, deep: Point) -> Deepening:
-    """One page against another of the same listing."""
+    """Compare a page with the shallowest page of the same listing."""
     buffers, ms = deep.buffers / shallow.buffers, deep.ms / shallow.ms
     alike = abs(buffers - 1) <= ALIKE
     return Deepening(deep.products, deep.listing, deep.depth, round(buffers, 3), round(ms, 3), alike)

@@ -1,4 +1,4 @@
-"""What a grading comes to, and why, in words that a person can act on."""
+"""The outcome of a grading, with a reason that a person can act on."""
 
 from evaluation.judge.verdicts import failures
 from evaluation.records import Measured, Outcome, Verdict
@@ -7,7 +7,7 @@ NAMED = 5
 
 
 def outcome_of(measured: Measured, verdicts: tuple[Verdict, ...]) -> Outcome:
-    """`resolved`, `tampered`, `unresolved` or `no_verdict`; signs of tampering outweigh green tests."""
+    """`resolved`, `tampered`, `unresolved` or `no_verdict`; signs of tampering outweigh passed tests."""
     if measured.signals:
         return Outcome("tampered", "; ".join(f"{one.name}: {one.detail}" for one in measured.signals[:NAMED]))
     reasons = []

@@ -1,4 +1,4 @@
-"""What timed rounds come to: medians, ratios with their uncertainty, and what the machine allows to say."""
+"""Statistics of timed rounds: medians, ratios with their uncertainty, and whether the machine was able."""
 
 import statistics
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from evaluation.records import LoadSample, Round
 
 P95_GOAL_MS = 200.0
 NULL_P95_LIMIT_MS = 50.0
-"""A machine on which ready bytes take a quarter of the goal is too slow or too busy to blame anybody."""
+"""If the null server needs a quarter of the goal, the machine is too slow or too busy to judge timings."""
 RESAMPLES = 1000
 
 
@@ -23,24 +23,24 @@ class Ratio:
 
 
 def p95_ms(rounds: Sequence[Round]) -> float | None:
-    """The median of the rounds' P95; None where a round had no answer at all."""
+    """The median of the rounds' P95; None when a round had no answer at all."""
     values = [one.p95_ms for one in rounds if one.p95_ms is not None]
     return round(statistics.median(values), 2) if values and len(values) == len(rounds) else None
 
 
 def throughput(rounds: Sequence[Round]) -> float:
-    """The median of the rounds' answers a second."""
+    """The median of the rounds' throughput, in answers a second."""
     return round(statistics.median(one.throughput for one in rounds), 1) if rounds else 0.0
 
 
 def ratio(these: Sequence[float], those: Sequence[float]) -> Ratio | None:
-    """Median over median, resampled from one seed; None without a divisor."""
+    """Median divided by median, with a bootstrap from a fixed seed; None without a divisor."""
     if not these or not those or statistics.median(those) <= 0:
         return None
-    chance = Random(0)
+    generator = Random(0)
     values = sorted(
-        statistics.median(chance.choices(these, k=len(these)))
-        / max(1e-9, statistics.median(chance.choices(those, k=len(those))))
+        statistics.median(generator.choices(these, k=len(these)))
+        / max(1e-9, statistics.median(generator.choices(those, k=len(those))))
         for _ in range(RESAMPLES)
     )
     value = statistics.median(these) / statistics.median(those)
@@ -49,21 +49,21 @@ def ratio(these: Sequence[float], those: Sequence[float]) -> Ratio | None:
 
 
 def noise(rounds: Sequence[Round]) -> float | None:
-    """A against A: how far the medians of odd and even rounds of one server lie apart, as a share."""
+    """The relative difference between the medians of one server's odd and even rounds."""
     first, second = rounds[::2], rounds[1::2]
     found = ratio([one.throughput for one in first], [one.throughput for one in second])
     return None if found is None else round(abs(found.value - 1), 3)
 
 
 def differ(these: Sequence[Round], those: Sequence[Round]) -> bool:
-    """Whether two throughputs lie further apart than the same server does from itself, and surely so."""
+    """Whether two throughputs differ: by more than noise, and with 1 outside of the interval."""
     found = ratio([one.throughput for one in these], [one.throughput for one in those])
     floor = noise(those) or 0.0
     return found is not None and abs(found.value - 1) > floor and not found.low <= 1 <= found.high
 
 
 def evidence(sample: LoadSample) -> dict[str, object]:
-    """What a scenario says; no percentile of those few who happened to be answered."""
+    """The evidence of a scenario; no P95 unless every request was answered."""
     again = share(sample.null_rounds, sample.null_again_rounds)
     return {
         "outcomes": sample.outcomes,
@@ -83,13 +83,13 @@ def evidence(sample: LoadSample) -> dict[str, object]:
 
 
 def share(these: Sequence[Round], those: Sequence[Round]) -> dict[str, float] | None:
-    """Throughput against throughput."""
-    return vars_of(ratio([one.throughput for one in these], [one.throughput for one in those]))
+    """The ratio of two throughputs."""
+    return as_dict(ratio([one.throughput for one in these], [one.throughput for one in those]))
 
 
 def times(these: Sequence[Round], those: Sequence[Round]) -> dict[str, float] | None:
-    """Median latency against median latency."""
-    return vars_of(
+    """The ratio of two median latencies."""
+    return as_dict(
         ratio(
             [one.p50_ms for one in these if one.p50_ms is not None],
             [one.p50_ms for one in those if one.p50_ms is not None],
@@ -97,8 +97,8 @@ def times(these: Sequence[Round], those: Sequence[Round]) -> dict[str, float] | 
     )
 
 
-def vars_of(found: Ratio | None) -> dict[str, float] | None:
-    """A ratio as the report has it."""
+def as_dict(found: Ratio | None) -> dict[str, float] | None:
+    """A ratio as the report shows it."""
     return None if found is None else {"value": found.value, "low": found.low, "high": found.high}
 
 

@@ -1,4 +1,4 @@
-"""Which requirements a candidate meets: pure functions of what was measured."""
+"""Judges which requirements a candidate meets, with pure functions of what was measured."""
 
 from evaluation.judge import timings
 from evaluation.records import REQUIREMENTS, CaseResult, LoadSample, Measured, Verdict
@@ -12,7 +12,7 @@ def judge(measured: Measured) -> tuple[Verdict, ...]:
 
 
 def judge_requirement(requirement: str, measured: Measured) -> Verdict:
-    """Every test of the requirement ran and passed; an error or a skip is no pass."""
+    """A requirement is met when all its tests passed; an error or a skip does not count as passed."""
     tests = [test for test in measured.suite.tests if test.requirement == requirement]
     failed = [test.nodeid for test in tests if test.outcome != "passed"]
     evidence: dict[str, object] = {"tests": len(tests), "failed": failed}
@@ -30,9 +30,10 @@ def judge_requirement(requirement: str, measured: Measured) -> Verdict:
 
 
 def is_fast_enough(samples: tuple[LoadSample, ...]) -> bool | None:
-    """R01: every one of 500 clients answered, rightly, P95 under 200 ms; None when this machine cannot tell.
+    """R01: all 500 clients got a right answer, and P95 is under 200 ms; None when this machine cannot decide.
 
-    A machine that is slow cannot make anybody fast: only a failure needs one that is able.
+    A slow machine cannot make a candidate faster, so a pass always counts. A failure counts only on a machine
+    that was able to meet the goal.
     """
     if any(sample.bodies_wrong or set(sample.outcomes) - {"200", "304"} for sample in samples):
         return False
@@ -44,7 +45,7 @@ def is_fast_enough(samples: tuple[LoadSample, ...]) -> bool | None:
 
 
 def statements(measured: Measured, scenario: str) -> dict[str, int]:
-    """Statements of a scenario by both counts."""
+    """The statements of a scenario, as counted by the hooks and by the server."""
     for sample in measured.work:
         if sample.scenario == scenario:
             return {"hook": sample.statements_hook, "server": sample.statements_server}
@@ -52,15 +53,15 @@ def statements(measured: Measured, scenario: str) -> dict[str, int]:
 
 
 def failures(measured: Measured) -> list[CaseResult]:
-    """Tests that did not pass, for whatever reason."""
+    """Tests that did not pass: failed, skipped, or ended with an error."""
     return [test for test in measured.suite.tests if test.outcome != "passed"]
 
 
 def split(before: Measured, after: Measured) -> tuple[list[str], list[str]]:
-    """FAIL_TO_PASS and PASS_TO_PASS: tests green on the second, by their outcome on the first."""
+    """FAIL_TO_PASS and PASS_TO_PASS: the tests that pass on `after`, by whether they passed on `before`."""
     first = {test.nodeid: test.outcome for test in before.suite.tests}
-    green = sorted(test.nodeid for test in after.suite.tests if test.outcome == "passed")
+    passed = sorted(test.nodeid for test in after.suite.tests if test.outcome == "passed")
     return (
-        [nodeid for nodeid in green if first.get(nodeid) != "passed"],
-        [nodeid for nodeid in green if first.get(nodeid) == "passed"],
+        [nodeid for nodeid in passed if first.get(nodeid) != "passed"],
+        [nodeid for nodeid in passed if first.get(nodeid) == "passed"],
     )

@@ -1,1 +1,1 @@
-"""What happened: the suite, the work of single requests, bursts of clients."""
+"""Measures candidates: the suite, the work of single requests, load, page costs, signs of tampering."""

@@ -1,4 +1,4 @@
-"""Whether bodies kept under load are right: what the tables hold, and no older than a write before them."""
+"""Checks the bodies that were kept under load: against the tables, and against the writes before them."""
 
 import base64
 import gzip
@@ -11,24 +11,27 @@ from evaluation.measure.scenarios import FIRST_PAGE, VERSION
 
 
 def check_bodies(admin_url: str, kept: list[dict[str, Any]]) -> tuple[int, int]:
-    """Kept bodies against the tables: how many were looked at, how many are wrong."""
+    """Compare kept bodies with the tables; return how many were checked and how many are wrong."""
     wrong = 0
     for one in kept:
-        seen = json.loads(unpacked(one["body"]))
-        items = seen["items"] if isinstance(seen, dict) and "items" in seen else seen
+        content = json.loads(decompressed(one["body"]))
+        items = content["items"] if isinstance(content, dict) and "items" in content else content
         items = items if isinstance(items, list) else [items]
         wrong += items != expected_products(admin_url, where(one["path"]))
     return len(kept), wrong
 
 
 def check_versions(kept: list[dict[str, Any]]) -> tuple[int, int]:
-    """Kept reads of the first page: none may be older than a write that was answered before they began."""
+    """Check kept reads of the first page; return how many were checked and how many are out of date.
+
+    A read is out of date when it misses a write that was answered before the read began.
+    """
     reads = [one for one in kept if one["path"] == FIRST_PAGE and one["floor"]]
-    return len(reads), sum(is_older(json.loads(unpacked(one["body"])), one["floor"]) for one in reads)
+    return len(reads), sum(is_older(json.loads(decompressed(one["body"])), one["floor"]) for one in reads)
 
 
 def is_older(page: dict[str, Any], floor: dict[str, int]) -> bool:
-    """Whether a product of the page shows less than the version written before the page was asked for."""
+    """Whether a product of the page shows an older version than `floor`, the versions written before."""
     names = {f"/products/{item['id']}": item["name"] for item in page["items"]}
     return any(
         not names[path].startswith(VERSION) or int(names[path].removeprefix(VERSION)) < version
@@ -36,14 +39,14 @@ def is_older(page: dict[str, Any], floor: dict[str, int]) -> bool:
     )
 
 
-def unpacked(body: str) -> bytes:
-    """A kept body, inflated."""
+def decompressed(body: str) -> bytes:
+    """A kept body, decoded and decompressed."""
     raw = base64.b64decode(body)
     return gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
 
 
 def where(path: str) -> str:
-    """The SQL that chooses what a path asks for."""
+    """The SQL that selects the products of a path."""
     parts = urlsplit(path)
     query = {name: values[0] for name, values in parse_qs(parts.query).items()}
     if parts.path == "/products":

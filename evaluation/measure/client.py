@@ -1,7 +1,7 @@
-"""The load client: one process on uvloop, a JSON list of plans on stdin, one of results on stdout.
+"""The load client: one process on uvloop that reads a JSON list of plans and writes a list of results.
 
-Run by `load.py` as `python -m evaluation.measure.client`. Bodies are drained, not inflated; some are
-kept whole so that their content can be checked once the clock has stopped.
+`rounds.py` runs it as `python -m evaluation.measure.client`. Bodies are read but not decompressed; some are
+kept, so that their content can be checked after the measurement.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ class Load:
         self.writing: set[str] = set()
         self.idle: list[Connection] = []
         self.due: deque[float] = deque()
-        self.under_way: set[Connection] = set()
+        self.in_flight: set[Connection] = set()
         self.started = 0.0
         self.measured_from = math.inf
         self.cpu_before = 0.0
@@ -48,9 +48,10 @@ class Load:
         self.stopping = False
 
     def next_index(self) -> int | None:
-        """The next request's place in the plan, or None when enough were sent.
+        """The index of the next request in the plan; None when nothing more is to be sent.
 
-        A write is passed over while another to the same path is under way: nobody could tell which won.
+        A write is skipped while another write to the same path is in flight, because their order would be
+        unknown.
         """
         while not self.is_over():
             index = self.place % len(self.requests)
@@ -69,7 +70,7 @@ class Load:
         return self.stopping or self.sent == self.plan.stop_after
 
     async def run(self) -> Result:
-        """Connect, send, and collect until the time is over or everything is answered."""
+        """Connect, send, and collect answers until the time is over and nothing is in flight."""
         loop = asyncio.get_running_loop()
         ports = self.plan.ports
         connections = [Connection(self, ports[n % len(ports)]) for n in range(self.plan.clients)]
@@ -83,7 +84,7 @@ class Load:
         else:
             for connection in connections:
                 connection.send_next()
-        if self.under_way:
+        if self.in_flight:
             await self.finished.wait()
         self.result.seconds = time.perf_counter() - self.measured_from
         self.result.cpu_seconds = cpu_seconds() - self.cpu_before
@@ -93,12 +94,12 @@ class Load:
         return self.result
 
     def begin_measuring(self) -> None:
-        """The warm-up is over: what is answered from now on counts."""
+        """End the warm-up: answers count from now on."""
         self.measured_from = time.perf_counter()
         self.cpu_before = cpu_seconds()
 
     async def pace(self, rate: float) -> None:
-        """Open loop: hand every request that is due to an idle connection."""
+        """Open loop: send every request that is due on an idle connection."""
         number = 0
         while not self.is_over():
             now = time.perf_counter()
@@ -111,24 +112,24 @@ class Load:
         self.result.count("never sent", len(self.due))
 
     def stop(self) -> None:
-        """Send nothing more; give what is under way its patience."""
+        """Send nothing more; requests in flight have `patience_s` left to be answered."""
         self.stopping = True
         asyncio.get_running_loop().call_later(self.plan.patience_s, self.give_up)
         self.check_finished()
 
     def give_up(self) -> None:
-        """Whoever still waits has waited too long."""
-        for connection in list(self.under_way):
+        """Count every request that is still in flight as a timeout."""
+        for connection in list(self.in_flight):
             connection.done("timeout")
 
     def check_finished(self) -> None:
-        """Tell `run` when nothing is under way any more."""
-        if not self.under_way and self.is_over():
+        """Let `run` continue when nothing is in flight and nothing more is to be sent."""
+        if not self.in_flight and self.is_over():
             self.finished.set()
 
 
 class Connection(asyncio.BufferedProtocol):
-    """One keep-alive connection with at most one request under way."""
+    """One keep-alive connection with at most one request in flight."""
 
     def __init__(self, load: Load, port: int) -> None:
         self.load = load
@@ -143,7 +144,7 @@ class Connection(asyncio.BufferedProtocol):
         self.chunks: list[bytes] | None = None
 
     async def connect(self) -> None:
-        """Open the connection; a refusal is counted."""
+        """Open the connection; count a refusal."""
         loop = asyncio.get_running_loop()
         try:
             transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self.port)
@@ -152,7 +153,7 @@ class Connection(asyncio.BufferedProtocol):
             self.load.result.count("refused")
 
     def send_next(self, due: float | None = None) -> None:
-        """Send the plan's next request, if there is one."""
+        """Send the next request of the plan, if there is one."""
         if self.transport is None or self.transport.is_closing():
             return
         index = self.load.next_index()
@@ -161,17 +162,17 @@ class Connection(asyncio.BufferedProtocol):
         self.index = index
         self.chunks = [] if self.load.sent % self.load.plan.keep_every == 1 else None
         self.parser = httptools.HttpResponseParser(self)
-        self.load.under_way.add(self)
+        self.load.in_flight.add(self)
         self.floor = None if self.chunks is None else dict(self.load.versions)
         self.began = due if due is not None else time.perf_counter()
         self.transport.write(self.load.encoded[index])
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """asyncio: where the next bytes go."""
+        """asyncio: the buffer for the next bytes."""
         return self.view
 
     def buffer_updated(self, nbytes: int) -> None:
-        """asyncio: so many bytes have come."""
+        """asyncio: this many bytes were received."""
         if self.parser is None:
             return
         try:
@@ -185,23 +186,23 @@ class Connection(asyncio.BufferedProtocol):
             self.chunks.append(body)
 
     def on_message_complete(self) -> None:
-        """httptools: the answer is whole."""
+        """httptools: the answer is complete."""
         if not self.parser.should_keep_alive():
             self.close()
         self.done(str(self.parser.get_status_code()))
 
     def connection_lost(self, error: Exception | None) -> None:
-        """asyncio: the other side hung up, perhaps in the middle; a client comes back."""
+        """asyncio: the server closed the connection, perhaps during a request; connect again."""
         self.transport = None
-        if self in self.load.under_way:
+        if self in self.load.in_flight:
             self.done("reset")
         if not self.load.is_over():
-            task = asyncio.create_task(self.come_back())
+            task = asyncio.create_task(self.reconnect())
             self.load.reconnecting.add(task)
             task.add_done_callback(self.load.reconnecting.discard)
 
-    async def come_back(self) -> None:
-        """Connect again and go on."""
+    async def reconnect(self) -> None:
+        """Connect again, after a short delay, and continue."""
         await asyncio.sleep(RECONNECT_DELAY_S)
         await self.connect()
         if self.load.plan.rate is None:
@@ -210,9 +211,9 @@ class Connection(asyncio.BufferedProtocol):
             self.load.idle.append(self)
 
     def done(self, outcome: str) -> None:
-        """Count what came back and send the next."""
+        """Record the outcome of a request and send the next one."""
         load, now = self.load, time.perf_counter()
-        load.under_way.discard(self)
+        load.in_flight.discard(self)
         request = load.requests[self.index]
         self.parser = None
         if now < load.measured_from:
@@ -237,19 +238,19 @@ class Connection(asyncio.BufferedProtocol):
         load.check_finished()
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self.transport is not None:
             self.transport.close()
 
 
 def cpu_seconds() -> float:
-    """CPU time of this process so far."""
+    """CPU time that this process has used so far."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 def main() -> None:
-    """Read the plans, run one after another, write the results."""
+    """Read the plans, run them one after another, write the results."""
     plans = [LoadPlan(**plan) for plan in json.load(sys.stdin)]
     results = [uvloop.run(Load(plan).run()) for plan in plans]
     json.dump([asdict(result) for result in results], sys.stdout)

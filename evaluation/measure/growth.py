@@ -1,4 +1,4 @@
-"""What a page costs far into a listing, at several sizes of the catalog."""
+"""Measures the cost of pages by their depth in a listing and by the size of the catalog."""
 
 import statistics
 import time
@@ -24,14 +24,14 @@ LISTINGS = (
 )
 DEPTHS = (0.01, 0.50, 0.99)
 PAGES = 3
-"""A first one, which may hold what is done once a minute, and those that are measured."""
+"""The pages of a window: the first, which may include work done once a minute, and those that count."""
 WINDOW_LIMIT_S = 20.0
 CATALOG_LIMIT_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What one page took."""
+    """The cost of one page."""
 
     statements: int
     rows: int
@@ -53,7 +53,7 @@ class Subject:
 def measure_growth(
     bench: Workbench, candidate: Path, progress: Progress, catalogs: Sequence[int] = CATALOGS
 ) -> tuple[PageCost, ...]:
-    """Every listing at every depth of every catalog, each catalog on a server of its own."""
+    """Measure every listing at every depth in every catalog, each catalog on a server of its own."""
     return tuple(
         cost for products in catalogs for cost in measure_catalog(bench, candidate, products, progress)
     )
@@ -62,7 +62,7 @@ def measure_growth(
 def measure_catalog(
     bench: Workbench, candidate: Path, products: int, progress: Progress
 ) -> Iterator[PageCost]:
-    """Every listing at every depth, while there is time."""
+    """Measure every listing at every depth of one catalog, within CATALOG_LIMIT_S."""
     deadline = time.monotonic() + CATALOG_LIMIT_S
     with (
         bench.stage(products) as stage,
@@ -77,35 +77,35 @@ def measure_catalog(
 
 
 def measure_listing(subject: Subject, deadline: float) -> Iterator[PageCost]:
-    """One listing, deeper and deeper; a page that breaks the contract is reported and not measured."""
+    """Measure one listing from the shallowest depth on; a page that breaks the contract has no figures."""
     listed = subject.tables.products()
     walker: Walker | None = None
-    fresh = 0
+    first_unread = 0
     for depth, skipped in zip(DEPTHS, places(listed), strict=True):
         place = Place("", skipped, jumped=False)
         try:
             if time.monotonic() > deadline:
-                raise CandidateError(f"the {CATALOG_LIMIT_S:.0f} s for one catalog are over")
+                raise CandidateError(f"the time for one catalog ({CATALOG_LIMIT_S:.0f} s) is over")
             walker = walker or Walker(subject.server, subject.listing, subject.tables)
             place = walker.place_behind(skipped)
-            if place.skipped < fresh:
-                raise CandidateError("no page is left here that was not asked for before")
-            fresh = place.skipped + PAGES * PAGE_SIZE
-            trouble = None if place.skipped == skipped else f"a walk got no farther than {place.skipped:,}"
-            yield cost_of(subject, depth, listed, place, list(measure_pages(subject, place)), trouble)
+            if place.skipped < first_unread:
+                raise CandidateError("every page that could be reached was already read")
+            first_unread = place.skipped + PAGES * PAGE_SIZE
+            failure = None if place.skipped == skipped else f"the walk ended after {place.skipped:,} products"
+            yield cost_of(subject, depth, listed, place, list(measure_pages(subject, place)), failure)
         except CandidateError as error:
             yield cost_of(subject, depth, listed, place, [], str(error))
 
 
 def places(listed: int) -> list[int]:
-    """How many products to skip for every depth: whole pages, no page in two windows, none cut short."""
+    """How many products to skip for every depth: windows hold whole pages and do not overlap."""
     whole = listed // PAGE_SIZE
     last = [whole - PAGES * count for count in range(len(DEPTHS), 0, -1)]
     return [PAGE_SIZE * max(0, min(int(depth * whole), end)) for depth, end in zip(DEPTHS, last, strict=True)]
 
 
 def measure_pages(subject: Subject, place: Place) -> Iterator[Spent]:
-    """Pages from a place on, as `next` leads, each with the products that the tables have there."""
+    """Read a window of pages by following `next`; CandidateError when the products are not the right ones."""
     expected = subject.tables.ids(place.skipped, PAGES * PAGE_SIZE)
     path: str | None = place.path
     started = time.monotonic()
@@ -116,7 +116,9 @@ def measure_pages(subject: Subject, place: Place) -> Iterator[Spent]:
         page = read_page(subject.server, path)
         spent = subject.counters.since(before)
         if page.ids != expected[number * PAGE_SIZE :][:PAGE_SIZE]:
-            raise CandidateError(f"GET {path}: not the products behind {place.skipped} and {number} pages")
+            raise CandidateError(
+                f"GET {path}: not the products that follow {place.skipped} others and {number} pages"
+            )
         yield Spent(
             sum(work.calls for work in spent),
             sum(work.rows for work in spent),
@@ -127,9 +129,9 @@ def measure_pages(subject: Subject, place: Place) -> Iterator[Spent]:
 
 
 def cost_of(
-    subject: Subject, depth: float, listed: int, place: Place, pages: list[Spent], trouble: str | None = None
+    subject: Subject, depth: float, listed: int, place: Place, pages: list[Spent], failure: str | None = None
 ) -> PageCost:
-    """Pages as one record; the first is kept apart."""
+    """The record of a window; its first page is recorded apart."""
     followers = pages[1:]
 
     def median(name: str) -> float | None:
@@ -150,12 +152,12 @@ def cost_of(
         page_ms=median("ms"),
         first_page_buffers=pages[0].buffers if pages else None,
         first_page_ms=round(pages[0].ms, 2) if pages else None,
-        trouble=trouble,
+        trouble=failure,
     )
 
 
 def described(costs: Sequence[PageCost]) -> str:
-    """Depths with buffers and time, in a line."""
+    """One line with the buffers and ms of every depth."""
     return ", ".join(
         f"{cost.depth:.0%} {cost.trouble}"
         if cost.buffers is None

@@ -1,4 +1,4 @@
-"""Five hundred clients: rounds of every scenario, those of a null server between them."""
+"""Measures load: rounds of every scenario, alternating with rounds of the null server."""
 
 import asyncio
 import http.client
@@ -43,7 +43,7 @@ LIFETIME_S = 61
 
 
 def measure_load(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
-    """The stampede; then every scenario, unless the stampede shows that there is no use."""
+    """Measure the stampede; if every client was answered, measure all other scenarios as well."""
     stampede = measure_stampede(stage, candidate, processes=1)
     if stampede.outcomes.get("200", 0) < CLIENTS:
         return (stampede,)
@@ -57,12 +57,12 @@ def measure_load(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
             stage.serving(candidate, options=("--null", str(len(page)))) as null,
             ceiling(page, stage.folder, stage.cleaner) as nginx,
         ):
-            field = Field(stage, (server, second), null, nginx)
-            return (stampede, two, cold, *(measure_scenario(field, kind) for kind in kinds))
+            targets = Targets(stage, (server, second), null, nginx)
+            return (stampede, two, cold, *(measure_scenario(targets, kind) for kind in kinds))
 
 
 def measure_long(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
-    """A minute of popular pages on a fresh server, from the first miss on: what it does to memory."""
+    """Measure a minute of popular pages on a fresh server, to see the growth of its memory."""
     with stage.serving(candidate) as server:
         plan = {
             "ports": [server.port],
@@ -77,14 +77,14 @@ def measure_long(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
 
 
 def measure_stampede(stage: Stage, candidate: Path, processes: int, rounds: int = ROUNDS) -> LoadSample:
-    """500 clients on one cold page of processes that have just started; again if they were answered."""
+    """500 clients request one cold page of fresh processes; repeated while all clients are answered."""
     name = "stampede" if processes == 1 else "stampede_two_processes"
     results: list[dict[str, Any]] = []
     nulls: list[Round] = []
     samples: list[LoadSample] = []
     size = 0
     for _ in range(rounds):
-        forget(stage)
+        empty_cache(stage)
         with ExitStack() as stack:
             servers = [stack.enter_context(stage.serving(candidate)) for _ in range(processes)]
             spent, cpu_s, [result] = run_observed(stage, servers, [stampede_plan(servers)])
@@ -109,7 +109,7 @@ def measure_stampede(stage: Stage, candidate: Path, processes: int, rounds: int 
 
 
 def stampede_plan(servers: Sequence[Server]) -> dict[str, Any]:
-    """One request each, latency from when it was sent; nobody is asked twice."""
+    """The plan of a stampede: every client sends one request."""
     return {
         "ports": [server.port for server in servers],
         "clients": CLIENTS,
@@ -122,7 +122,7 @@ def stampede_plan(servers: Sequence[Server]) -> dict[str, Any]:
 
 
 async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
-    """One client and the first page, once its minute is over; beside it the one statement that builds it."""
+    """One client requests the first page after every expiry; the one statement is timed alternately."""
     floor = await Floor.open(stage.admin_url)
     counters, cpu_s = stage.counters(), server.cpu_seconds()
     before = counters.snapshot()
@@ -133,7 +133,7 @@ async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
             pages_ms, floors_ms = [], []
             for _ in range(COLD_PAGES):
                 server.ask("advance", seconds=LIFETIME_S)
-                forget(stage)
+                empty_cache(stage)
                 status, page_ms = timed_get(connection, FIRST_PAGE)
                 outcomes[str(status)] += 1
                 pages_ms.append(page_ms)
@@ -159,7 +159,7 @@ async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
 
 
 def timed_get(connection: http.client.HTTPConnection, path: str) -> tuple[int, float]:
-    """Status, and ms from the request to the last byte of the answer, which is not inflated."""
+    """GET a path; return the status and the ms until the last byte of the answer."""
     started = time.perf_counter()
     connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
     answer = connection.getresponse()
@@ -168,8 +168,8 @@ def timed_get(connection: http.client.HTTPConnection, path: str) -> tuple[int, f
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
-    """Where scenarios are run: the candidate's processes, the null server, nginx where there is one."""
+class Targets:
+    """The servers of a scenario: the candidate's processes, the null server, and nginx if installed."""
 
     stage: Stage
     servers: tuple[Server, Server]
@@ -177,25 +177,26 @@ class Field:
     nginx_port: int | None
 
 
-def measure_scenario(field: Field, kind: Scenario) -> LoadSample:
-    """Rounds in the order A B B A by one client process; for one page also A against A, and nginx."""
-    servers = field.servers[: kind.processes]
-    targets = {"candidate": [server.port for server in servers]}
+def measure_scenario(targets: Targets, kind: Scenario) -> LoadSample:
+    """Run rounds of all targets in the order A B B A; `hot` adds nginx, and the null server a second time."""
+    servers = targets.servers[: kind.processes]
+    ports = {"candidate": [server.port for server in servers]}
     if kind.beside_null:
-        targets["null"] = [field.null.port]
+        ports["null"] = [targets.null.port]
     if kind.name == "hot":
-        targets["null_again"] = [field.null.port]
-        if field.nginx_port is not None:
-            targets["ceiling"] = [field.nginx_port]
-    order = [
-        name for n in range(kind.rounds) for name in (list(targets) if n % 2 == 0 else reversed(targets))
-    ]
+        ports["null_again"] = [targets.null.port]
+        if targets.nginx_port is not None:
+            ports["ceiling"] = [targets.nginx_port]
+    order = [name for n in range(kind.rounds) for name in (list(ports) if n % 2 == 0 else reversed(ports))]
     turns = [order[:number].count(name) for number, name in enumerate(order)]
-    plans = [plan_of_round(kind, targets[name], name, turn) for name, turn in zip(order, turns, strict=True)]
-    spent, cpu_s, results = run_observed(field.stage, servers, plans)
-    by_target = {name: [r for r, who in zip(results, order, strict=True) if who == name] for name in targets}
+    plans = [plan_of_round(kind, ports[name], name, turn) for name, turn in zip(order, turns, strict=True)]
+    spent, cpu_s, results = run_observed(targets.stage, servers, plans)
+    by_target = {
+        name: [result for result, target in zip(results, order, strict=True) if target == name]
+        for name in ports
+    }
     kept = [one for result in by_target["candidate"] for one in result["kept"]]
-    checked = check_bodies(field.stage.admin_url, kept) if kind.checked else check_versions(kept)
+    checked = check_bodies(targets.stage.admin_url, kept) if kind.checked else check_versions(kept)
     return replace(
         sample(kind, by_target["candidate"], servers, spent, cpu_s, checked),
         null_rounds=tuple(map(round_of, by_target.get("null", []))),
@@ -205,23 +206,23 @@ def measure_scenario(field: Field, kind: Scenario) -> LoadSample:
 
 
 def plan_of_round(kind: Scenario, ports: list[int], target: str, turn: int) -> dict[str, Any]:
-    """The next round of a target: a candidate on requests of its own, all others on the first page."""
-    mine = target == "candidate"
+    """The plan of one round: the candidate gets the scenario's requests, other targets the first page."""
+    is_candidate = target == "candidate"
     return {
         "ports": ports,
         "clients": kind.clients,
-        "requests": kind.requests if mine else gets([FIRST_PAGE]),
+        "requests": kind.requests if is_candidate else gets([FIRST_PAGE]),
         "seconds": kind.round_s,
-        "first": turn * len(kind.requests) // kind.rounds if mine else 0,
+        "first": turn * len(kind.requests) // kind.rounds if is_candidate else 0,
         "rate": kind.rate_per_s,
-        "warm_up_s": max(WARM_UP_S, kind.warm_up_s if mine and turn == 0 else 0.0),
+        "warm_up_s": max(WARM_UP_S, kind.warm_up_s if is_candidate and turn == 0 else 0.0),
         "patience_s": PATIENCE_S,
         "keep_every": kind.keep_every,
     }
 
 
 def far_pages(server: Server) -> list[str]:
-    """The later half of a walk through one category, as the candidate spells it."""
+    """Paths of the later half of a walk through one category, by the candidate's own `next`."""
     found, path = [], "/products?limit=20&category_id=11"
     for _ in range(WALK_PAGES):
         found.append(path)
@@ -233,32 +234,32 @@ def far_pages(server: Server) -> list[str]:
 
 
 def etag_of(server: Server) -> str:
-    """The tag of the first page, or one that never matches."""
+    """The ETag of the first page, or a tag that never matches."""
     return fetch_header(server, FIRST_PAGE, "etag") or '"none"'
 
 
 def fetch_header(server: Server, path: str, name: str) -> str | None:
-    """One header of a GET."""
+    """One header of the answer to a GET."""
     with urllib.request.urlopen(server.url + path, timeout=60) as answer:
         value: str | None = answer.headers.get(name)
         return value
 
 
 def products_of(stage: Stage) -> int:
-    """How many products there are."""
+    """The number of products in the stage's dataset."""
     return int(expected_products(stage.admin_url, "order by id desc limit 1")[0]["id"])
 
 
 def page_as_sent(server: Server) -> bytes:
-    """The first page's body as it comes over the wire."""
+    """The body of the first page as sent over the wire."""
     request = urllib.request.Request(server.url + FIRST_PAGE, headers={"Accept-Encoding": "gzip"})
     with urllib.request.urlopen(request, timeout=60) as answer:
         body: bytes = answer.read()
         return body
 
 
-def forget(stage: Stage) -> None:
-    """Empty the stage's Redis database but for our claim to it, so that the next server starts cold."""
+def empty_cache(stage: Stage) -> None:
+    """Empty the stage's Redis database, except for our claim, so that the next request is cold."""
     with redis.Redis.from_url(stage.redis_url) as client:
         if keys := [key for key in client.scan_iter(count=1000) if key != CLAIM.encode()]:
             client.delete(*keys)

@@ -1,4 +1,4 @@
-"""Rounds of a load: plans to a client process of their own, what the servers spent meanwhile, and records."""
+"""Runs rounds of load in a client process, and records the results and the cost to the servers."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 def run_observed(
     stage: Stage, servers: Sequence[Server], plans: list[dict[str, Any]]
 ) -> tuple[list[Work], float, list[dict[str, Any]]]:
-    """Statements by Postgres and CPU seconds of the servers while the plans ran, and what came back."""
+    """Run plans; return the statements in Postgres, the CPU seconds of the servers, and the results."""
     with closing(stage.counters()) as counters:
         before, cpu_s = counters.snapshot(), sum(server.cpu_seconds() for server in servers)
         results = run_client(plans)
@@ -37,7 +37,7 @@ def sample(
     cpu_s: float,
     checked: tuple[int, int],
 ) -> LoadSample:
-    """All rounds of a scenario on the candidate as one record."""
+    """The record of all rounds of a scenario on the candidate."""
     sent = max(1, sum(result["sent"] for result in results))
     reads = sum(work.calls for work in spent if "reviews" in work.sql)
     return LoadSample(
@@ -57,7 +57,7 @@ def sample(
 
 
 def run_client(plans: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Plans to a client process of their own, results back."""
+    """Run plans in a client process, and return their results."""
     done = subprocess.run(
         [sys.executable, "-m", "evaluation.measure.client"],
         cwd=ROOT,
@@ -67,13 +67,13 @@ def run_client(plans: list[dict[str, Any]]) -> list[dict[str, Any]]:
         check=False,
     )
     if done.returncode:
-        raise InfrastructureError(f"the load client broke:\n{done.stderr[-2000:]}")
+        raise InfrastructureError(f"the load client failed:\n{done.stderr[-2000:]}")
     results: list[dict[str, Any]] = json.loads(done.stdout)
     return results
 
 
 def round_of(result: dict[str, Any]) -> Round:
-    """What one round comes to."""
+    """The record of one round."""
     latencies = sorted(result["latencies_ms"])
     seconds = result["seconds"]
 
@@ -92,6 +92,6 @@ def round_of(result: dict[str, Any]) -> Round:
 
 
 def round_of_ms(latencies_ms: list[float]) -> Round:
-    """A round of one request after another."""
+    """The record of requests that were sent one after another."""
     seconds = sum(latencies_ms) / 1000
     return round_of({"latencies_ms": latencies_ms, "seconds": seconds, "cpu_seconds": 0.0})

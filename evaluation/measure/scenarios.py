@@ -1,4 +1,4 @@
-"""Kinds of traffic as data: which requests, in which order; the same for every candidate, from one seed."""
+"""The load scenarios as data: their requests, in an order that one seed fixes for every candidate."""
 
 import json
 from dataclasses import dataclass
@@ -22,10 +22,11 @@ VERSION = "Version "
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Requests as `client.Request` takes them; `checked` when kept bodies can be held against the tables.
+    """Requests in the form of `traffic.Request`, and how they are sent.
 
-    `warm_up_s` is for the first round alone, and is not measured. With a rate the loop is open: requests are
-    due whether or not those before them were answered.
+    `checked` is true when kept bodies can be compared with the tables. `warm_up_s` precedes the first round
+    and is not measured. With `rate_per_s` the loop is open: requests are due at that rate, whether or not
+    earlier ones were answered.
     """
 
     name: str
@@ -42,7 +43,7 @@ class Scenario:
 
 
 def listings(limits: range) -> list[str]:
-    """Many different listings, in one shuffled order."""
+    """Paths of many different listings, in an order that the seed fixes."""
     paths = [
         f"/products?limit={limit}&category_id={category}&is_active={active}"
         for limit, category, active in product(limits, range(1, 43), ("true", "false"))
@@ -52,24 +53,24 @@ def listings(limits: range) -> list[str]:
 
 
 def gets(paths: list[str], **headers: str) -> list[dict[str, Any]]:
-    """Plain reads."""
+    """GET requests."""
     return [{"path": path, "headers": headers} for path in paths]
 
 
 def popular_paths() -> list[str]:
-    """A few listings often, many seldom: Zipf over 2 000 of them."""
+    """Paths drawn from 2 000 listings with a Zipf distribution: few are popular, most are rare."""
     pages = listings(range(5, 30))[:POPULAR_PAGES]
     weights = [1 / rank**ZIPF for rank in range(1, len(pages) + 1)]
     return Random(SEED).choices(pages, weights, k=REQUESTS)
 
 
 def mixed_requests(first_ids: list[int]) -> list[dict[str, Any]]:
-    """Nineteen reads of the first page to one write of a product on it; the names written count upwards."""
-    chance = Random(SEED)
+    """Reads of the first page, and 5 % writes to its products; every write has a higher version."""
+    generator = Random(SEED)
     requests: list[dict[str, Any]] = []
     for version in range(1, REQUESTS + 1):
-        if chance.random() < WRITE_SHARE:
-            path = f"/products/{chance.choice(first_ids)}"
+        if generator.random() < WRITE_SHARE:
+            path = f"/products/{generator.choice(first_ids)}"
             body = json.dumps({"name": f"{VERSION}{version}"})
             requests.append({"path": path, "method": "PUT", "body": body, "write": version})
         else:
@@ -78,12 +79,12 @@ def mixed_requests(first_ids: list[int]) -> list[dict[str, Any]]:
 
 
 def scenarios(products: int, first_ids: list[int], far_pages: list[str], etag: str) -> list[Scenario]:
-    """All that need nothing but a running server; `stampede` and the baseline's burst want a fresh one."""
-    chance = Random(SEED)
-    ids = [chance.randrange(1, products + 1) for _ in range(REQUESTS)]
-    batches = [",".join(str(n) for n in chance.sample(range(1, products + 1), 20)) for _ in range(500)]
+    """All scenarios that run on a warm server; `load.py` adds those that need a fresh one."""
+    generator = Random(SEED)
+    ids = [generator.randrange(1, products + 1) for _ in range(REQUESTS)]
+    batches = [",".join(str(n) for n in generator.sample(range(1, products + 1), 20)) for _ in range(500)]
     return [
-        # The headline has more rounds than others: a shared machine is slow for seconds at a time.
+        # The scenario that decides R01 has more rounds: a shared machine can be slow for seconds at a time.
         Scenario("hot", gets([FIRST_PAGE]), round_s=0.4, rounds=11),
         Scenario("hot_two_processes", gets([FIRST_PAGE]), processes=2),
         Scenario("hot_open_loop", gets([FIRST_PAGE]), rate_per_s=OPEN_RATE_PER_S),

@@ -1,4 +1,4 @@
-"""How candidates are measured, and the conditions that two measurements must share to be compared."""
+"""The settings of a measurement, and the conditions under which two measurements can be compared."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from evaluation.database.dataset import SIZES
 from evaluation.serving import sandbox
 
 Progress = Callable[[str], None]
-"""Takes one line about what is being done."""
+"""A function that takes one line of progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How candidates are measured."""
+    """Which services and dataset to use, and what to measure."""
 
     services: str = "embedded"
     size: str = "standard"
@@ -22,7 +22,7 @@ class Settings:
     with_growth: bool = False
 
     def conditions(self) -> dict[str, str]:
-        """What two measurements must have in common to be compared, as the report notes it."""
+        """What two measurements must have in common to be compared; the report contains it."""
         return {
             "harness": store.harness_digest(),
             "machine": store.machine_digest(self.services),
@@ -33,5 +33,5 @@ class Settings:
 
     @property
     def products(self) -> int:
-        """Products in the measured dataset."""
+        """The number of products in the measured dataset."""
         return SIZES[self.size]

@@ -1,4 +1,4 @@
-"""Runs the black-box suite against one candidate in processes of its own."""
+"""Runs the black-box suite against one candidate, in separate processes."""
 
 import json
 import os
@@ -18,7 +18,7 @@ SHARES = 2
 
 
 def run_suite(candidate: Path, postgres_url: str, redis_url: str, folder: Path) -> SuiteRun:
-    """Every test of `tests/` on the candidate, the files shared out among processes that mostly wait."""
+    """Run every test of `tests/` on the candidate; the files are divided among SHARES processes."""
     files = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("test_*.py"))
 
     def run(share: int) -> SuiteRun:
@@ -42,7 +42,7 @@ def run_share(
     folder: Path,
     requirement: str | None = None,
 ) -> SuiteRun:
-    """Some files of the suite, or one requirement of it; results come from a file, never from its output."""
+    """Run some files of the suite, or one requirement; the outcomes are read from a file, not from output."""
     with tempfile.TemporaryDirectory(prefix="suite-", dir=folder) as own:
         results = Path(own) / "results.jsonl"
         command = [sys.executable, "-m", "pytest", "-q", *files, "-p", "no:cacheprovider"]
@@ -61,7 +61,7 @@ def run_share(
                 command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE_S
             )
         except subprocess.TimeoutExpired as error:
-            raise CandidateTimeoutError(f"the suite was not over after {DEADLINE_S} s") from error
+            raise CandidateTimeoutError(f"the suite did not finish within {DEADLINE_S} s") from error
         if not results.exists():
             raise InfrastructureError(f"the suite did not run:\n{done.stdout[-2000:]}{done.stderr}")
         tests = tuple(CaseResult(**json.loads(line)) for line in results.read_text().splitlines())

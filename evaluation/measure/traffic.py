@@ -1,4 +1,4 @@
-"""What the load client is told and what it answers: requests, a plan, a result."""
+"""The input and output of the load client: requests, a plan, a result."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is sent; `write` is the version that a write brings to its path, None for a read."""
+    """One HTTP request; `write` is the version that a write gives to its product, None for a read."""
 
     path: str
     method: str = "GET"
@@ -15,7 +15,7 @@ class Request:
     write: int | None = None
 
     def encoded(self) -> bytes:
-        """The bytes on the wire."""
+        """The request as bytes on the wire."""
         lines = [f"{self.method} {self.path} HTTP/1.1", "Host: catalog", "Accept-Encoding: gzip"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if self.body:
@@ -25,13 +25,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class LoadPlan:
-    """A load: `requests` are sent in order from `first` on, by `clients` connections, over and over.
+    """A load: `clients` connections send `requests` in order, starting at `first`, in an endless cycle.
 
-    The connections are shared out among `ports` of 127.0.0.1, which are processes of one catalog.
+    The connections are divided among `ports` of 127.0.0.1, which belong to processes of one catalog.
 
-    Closed loop when `rate` is None: every client has one request under way. Open loop otherwise: requests
-    are due at `rate` a second, and their latency counts from when they were due. Ends after `seconds`, or
-    once `stop_after` requests were sent; what is under way then has `patience_s` to come back.
+    When `rate` is None, the loop is closed: every client has one request in flight. Otherwise the loop is
+    open: requests are due at `rate` a second, and latency is measured from the time a request is due. The
+    load ends after `seconds`, or once `stop_after` requests were sent; requests in flight then have
+    `patience_s` to be answered.
     """
 
     ports: list[int]
@@ -48,7 +49,7 @@ class LoadPlan:
 
 @dataclass(slots=True)
 class Result:
-    """What came back, warm-up left out: latencies in ms of the 200s and 304s, and how everything ended."""
+    """The result without the warm-up: latencies in ms of the 200s and 304s, and the count of each outcome."""
 
     latencies_ms: list[float] = field(default_factory=list)
     outcomes: dict[str, int] = field(default_factory=dict)
@@ -59,6 +60,6 @@ class Result:
     kept: list[dict[str, Any]] = field(default_factory=list)
 
     def count(self, outcome: str, times: int = 1) -> None:
-        """Note how a request ended: its status, or what went wrong."""
+        """Count an outcome: a status, or the kind of failure."""
         if times:
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + times

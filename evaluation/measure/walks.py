@@ -1,4 +1,4 @@
-"""The way to a far page of a listing: a jump where `next` shows how, a walk where it does not."""
+"""Reaches far pages of a listing: by a jump where `next` is readable, otherwise by a walk."""
 
 import http.client
 import json
@@ -16,25 +16,25 @@ from evaluation.serving.server import Server
 
 PAGE_SIZE = 20
 FIRST_STEPS = 8
-"""More than the five after which Postgres and its drivers choose the plans they stay with."""
+"""More than five executions: after that, Postgres and its drivers keep to their choice of plan."""
 WALK_LIMIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A listing from end to end: its query, and the SQL that chooses its products."""
+    """A listing: its query, and the SQL condition that selects its products."""
 
     query: str
     condition: str
 
     def path(self, limit: int) -> str:
-        """Its first page."""
+        """The path of the first page."""
         return f"/products?{'&'.join(filter(None, (f'limit={limit}', self.query)))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What came back: the products in order, the way on, the client's time."""
+    """One page as it was answered: the ids in order, `next`, and the time as the client saw it."""
 
     ids: tuple[int, ...]
     next: str | None
@@ -43,7 +43,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A page of a walk's beginning: products seen so far, the last of them, and the way on."""
+    """A page at the start of a walk: the number of products seen so far, the last id, and `next`."""
 
     seen: int
     last_id: int
@@ -52,7 +52,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """The part of `next` that says how far a walk is: products seen so far, or the last one's id."""
+    """The parameter of `next` that holds the position: the number of products seen, or the last id."""
 
     name: str
     is_key: bool
@@ -60,7 +60,7 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A page behind so many products, and whether it was reached by a jump."""
+    """A page that follows `skipped` products, and whether it was reached by a jump."""
 
     path: str
     skipped: int
@@ -68,18 +68,18 @@ class Place:
 
 
 class Tables:
-    """What a listing holds according to the tables."""
+    """The products of a listing, read from the tables."""
 
     def __init__(self, admin_url: str, listing: Listing) -> None:
         self.admin_url = admin_url
         self.condition = listing.condition
 
     def products(self) -> int:
-        """How many there are."""
+        """The number of products."""
         return self._numbers("select count(*) from products where {}")[0]
 
     def ids(self, skipped: int, count: int) -> tuple[int, ...]:
-        """So many ids behind so many others."""
+        """The ids of `count` products that follow `skipped` others."""
         rest = f"order by id offset {skipped} limit {count}"
         return self._numbers(f"select id from products where {{}} {rest}")
 
@@ -89,7 +89,7 @@ class Tables:
 
 
 class Walker:
-    """Finds pages of one listing, each farther than the one before."""
+    """Finds pages of one listing; each page must be farther than the last."""
 
     def __init__(self, server: Server, listing: Listing, tables: Tables) -> None:
         self.server = server
@@ -98,11 +98,11 @@ class Walker:
         self.here = Place(listing.path(PAGE_SIZE), 0, jumped=False)
 
     def place_behind(self, skipped: int) -> Place:
-        """The page behind so many products, or the farthest before it that there was time to walk to."""
+        """The page that follows `skipped` products, or the farthest page before it that a walk reached."""
         return self._jump(skipped) or self._walk(skipped)
 
     def _jump(self, skipped: int) -> Place | None:
-        """A page asked for by a value that nobody handed out; None where that is refused or misunderstood."""
+        """Jump with a forged `next`; None when `next` is unreadable, or when the jump does not work."""
         parameter = parameter_of(self.steps)
         if parameter is None or skipped == 0:
             return None
@@ -115,7 +115,7 @@ class Walker:
         return None
 
     def _walk(self, skipped: int) -> Place:
-        """On from where the last walk ended."""
+        """Follow `next` from where the last walk ended, within WALK_LIMIT_S."""
         deadline = time.monotonic() + WALK_LIMIT_S
         while self.here.skipped + PAGE_SIZE <= skipped and time.monotonic() < deadline:
             page = read_page(self.server, self.here.path)
@@ -126,7 +126,7 @@ class Walker:
 
 
 def first_steps(server: Server, path: str) -> list[Step]:
-    """The first pages of a walk that takes one product at a time; they warm the server as well."""
+    """The first steps of a walk with one product a page; they also warm the server."""
     steps: list[Step] = []
     while len(steps) < FIRST_STEPS:
         page = read_page(server, path)
@@ -138,7 +138,7 @@ def first_steps(server: Server, path: str) -> list[Step]:
 
 
 def parameter_of(steps: Sequence[Step]) -> Parameter | None:
-    """What counts the products, or repeats the last id, in every step; None when nothing does."""
+    """The parameter that holds the position in every step; None when there is none."""
     queries = [dict(parse_qsl(urlsplit(step.next).query)) for step in steps]
     if len(steps) < 2:
         return None
@@ -152,14 +152,14 @@ def parameter_of(steps: Sequence[Step]) -> Parameter | None:
 
 
 def with_query(path: str, values: dict[str, int]) -> str:
-    """The same path with other values in its query."""
+    """The path with some values of its query replaced."""
     parts = urlsplit(path)
     changed = {name: str(value) for name, value in values.items()}
     return parts._replace(query=urlencode(dict(parse_qsl(parts.query)) | changed)).geturl()
 
 
 def read_page(server: Server, path: str) -> Page:
-    """One page of a listing; CandidateError when it does not come."""
+    """Read one page of a listing; CandidateError when that fails."""
     started = time.perf_counter()
     try:
         status, _, body = fetch(server, path)
@@ -172,4 +172,4 @@ def read_page(server: Server, path: str) -> Page:
         answer = json.loads(body)
         return Page(tuple(item["id"] for item in answer["items"]), answer["next"], ms)
     except (ValueError, KeyError, TypeError) as error:
-        raise CandidateError(f"GET {path}: no page of a listing") from error
+        raise CandidateError(f"GET {path}: the body is not a page of a listing") from error

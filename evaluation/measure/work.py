@@ -1,4 +1,4 @@
-"""What single requests cost on a cold key over a warm connection, counted twice."""
+"""Measures the work of single requests over warm connections; hooks and Postgres both count statements."""
 
 import gzip
 import http.client
@@ -19,13 +19,13 @@ SCENARIOS = {
 
 
 def measure_work(server: Server, counters: Counters) -> tuple[WorkSample, ...]:
-    """One request of every scenario, in order."""
+    """Send one request of every scenario, in order, and record the work of each."""
     fetch(server, "/products/1")
     return tuple(measure_one(server, counters, name, path) for name, path in SCENARIOS.items())
 
 
 def measure_one(server: Server, counters: Counters, name: str, path: str) -> WorkSample:
-    """One request, seen by the hooks and by Postgres."""
+    """Send one request, and record its work."""
     before, hooked = counters.snapshot(), server.ask("count")["count"]
     status, wire, body = fetch(server, path)
     spent = counters.since(before)
@@ -44,13 +44,13 @@ def measure_one(server: Server, counters: Counters, name: str, path: str) -> Wor
 
 
 def fetch(server: Server, path: str, headers: dict[str, str] | None = None) -> tuple[int, int, bytes]:
-    """Status, bytes of the body as sent, and the body itself."""
+    """GET a path; return the status, the size of the body on the wire, and the decompressed body."""
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
     try:
         connection.request("GET", path, headers={"Accept-Encoding": "gzip", **(headers or {})})
         answer = connection.getresponse()
         sent = answer.read()
-        packed = answer.getheader("content-encoding") == "gzip"
-        return answer.status, len(sent), gzip.decompress(sent) if packed else sent
+        is_compressed = answer.getheader("content-encoding") == "gzip"
+        return answer.status, len(sent), gzip.decompress(sent) if is_compressed else sent
     finally:
         connection.close()

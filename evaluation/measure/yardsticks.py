@@ -1,4 +1,4 @@
-"""What no catalog can beat: nginx sending the ready page from disk, one statement that builds the page."""
+"""Limits that no catalog can beat: nginx that sends a stored page, and one statement that builds the page."""
 
 import http.client
 import os
@@ -40,7 +40,7 @@ select json_build_object('items', (select json_agg(item) from (
 
 @contextmanager
 def ceiling(page: bytes, folder: Path, cleaner: Cleaner) -> Iterator[int | None]:
-    """The port of an nginx with one worker that sends this gzip body; None where there is no nginx."""
+    """Run an nginx with one worker that sends this gzip body; yields its port, or None without nginx."""
     nginx = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
     if nginx is None:
         yield None
@@ -60,7 +60,7 @@ def ceiling(page: bytes, folder: Path, cleaner: Cleaner) -> Iterator[int | None]
 
 
 def answers(port: int, pid: int) -> None:
-    """Raises OSError until somebody answers there."""
+    """Raise OSError until a server answers on the port."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/")
@@ -70,18 +70,18 @@ def answers(port: int, pid: int) -> None:
 
 
 class Floor:
-    """The first page built as JSON by one statement over asyncpg: what a cold page costs at the least."""
+    """The first page, built as JSON by one statement over asyncpg: the least cost of a cold page."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self.connection = connection
 
     @classmethod
     async def open(cls, admin_url: str) -> "Floor":
-        """Connect as the administrator, whose statements are nobody's."""
+        """Connect as administrator, whose statements do not count as the candidate's."""
         return cls(await asyncpg.connect(admin_url, ssl=False))
 
     async def ms(self) -> float:
-        """Fetch it once."""
+        """Run the statement once; return its time in ms."""
         started = time.perf_counter()
         await self.connection.fetchval(FIRST_PAGE_AS_JSON)
         return 1000 * (time.perf_counter() - started)

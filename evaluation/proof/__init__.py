@@ -1,1 +1,1 @@
-"""Proof of the grader: what becomes of mutants, alternatives and cheats, and whether gradings repeat."""
+"""Proof of the grader: it grades mutants, alternatives and cheats, and repeats gradings."""

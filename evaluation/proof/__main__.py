@@ -1,9 +1,10 @@
 """Proof of the grader: `python -m evaluation.proof mutants|alternatives|cheats|determinism|timing [NAME...]`.
 
-Every mutant (a slip in the reference) must be noticed by a test of the requirement it breaks, every
-alternative (another correct solution) accepted, every cheat found out in the way its patch says, and
-the reference, two mutants and two alternatives must be judged the same however often they are graded.
-`timing` repeats the reference and one that answers late with 500 clients (profile `full`).
+Every mutant (a reference with one mutation) must fail a test of the requirement that it breaks. Every
+alternative (another correct solution) must be resolved. Every cheat must get the outcome that its patch
+expects. `determinism` grades the reference, two mutants and two alternatives many times; the verdicts must be
+the same every time. `timing` does that with 500 clients (profile `full`), for the reference and for a
+candidate whose answers are late.
 """
 
 import argparse
@@ -30,7 +31,7 @@ SETTINGS = Settings(size="small", with_load=False)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What became of one patch: whether as it should, in a few words, and the tests that failed."""
+    """The result for one patch: whether it is as expected, a summary, and the tests that failed."""
 
     name: str
     good: bool
@@ -40,7 +41,7 @@ class Finding:
 
 
 def main() -> int:
-    """Run what is asked for; 1 when something is not as it should be."""
+    """Run the requested part of the proof; return 1 when a result is not as expected."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -48,7 +49,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="patches to run (default: all, or those of the study)")
     parser.add_argument("--sample", type=int, metavar="N", help="run N of them, drawn by --seed")
     parser.add_argument("--seed", default="0", help="seed of --sample (default: 0)")
-    parser.add_argument("--whole", action="store_true", help="mutants: run the whole suite on each")
+    parser.add_argument("--whole", action="store_true", help="mutants: run the whole suite on each mutant")
     parser.add_argument("--write", action="store_true", help=f"mutants: write {MATRIX.relative_to(ROOT)}")
     defaults = ", ".join(f"{study.times} for {name}" for name, study in STUDIES.items())
     parser.add_argument("--times", type=int, help=f"gradings of each (default: {defaults})")
@@ -57,19 +58,19 @@ def main() -> int:
         names = options.names or study.names
         times = study.times if options.times is None else options.times
         if len(chosen := kinds(names)) != 1 + len(names) or times < 1:
-            parser.error(f"there is no such patch in {PATCHES}, or nothing to repeat")
+            parser.error(f"a patch does not exist in {PATCHES}, or --times is less than 1")
         return run_study(chosen, study.settings, times)
     return run_patches(parser, options)
 
 
 def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
-    """Run one kind of patches, print what became of each, and fail when one is not as it should be."""
+    """Run the patches of one kind and print the results; return 1 when one is not as expected."""
     every = sorted((PATCHES / options.kind).glob("*.patch"))
     chosen = [path for path in every if not options.names or path.stem in options.names]
     if options.sample:
         chosen = sorted(Random(options.seed).sample(chosen, min(options.sample, len(chosen))))
     if not chosen:
-        parser.error(f"there is no such patch in {PATCHES / options.kind}")
+        parser.error(f"no such patch in {PATCHES / options.kind}")
     runs: dict[str, Callable[[Workbench, Path], Finding]] = {
         "mutants": lambda bench, path: run_mutant(bench, path, whole=options.whole),
         "alternatives": lambda bench, path: run_whole(bench, path, "resolved"),
@@ -82,15 +83,16 @@ def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
             MATRIX.write_text(matrix(findings))
         elif stale := sorted(set(json.loads(MATRIX.read_text())) ^ {path.stem for path in every}):
             bad.append(f"{MATRIX.relative_to(ROOT)} does not list {', '.join(stale)}")
-    words = {"mutants": "killed by a test of their own requirement", "alternatives": "accepted"}
-    print(f"{sum(f.good for f in findings)} of {len(findings)} {words.get(options.kind, 'found out')}")
+    goals = {"mutants": "killed by a test of their own requirement", "alternatives": "resolved"}
+    goal = goals.get(options.kind, "graded as expected")
+    print(f"{sum(f.good for f in findings)} of {len(findings)} {goal}")
     if bad:
-        print(f"not as it should be: {', '.join(bad)}", file=sys.stderr)
+        print(f"not as expected: {', '.join(bad)}", file=sys.stderr)
     return 1 if bad else 0
 
 
 def run_all(patches: list[Path], run: Callable[[Workbench, Path], Finding]) -> list[Finding]:
-    """All of them, two at a time: counters decide, so company does not disturb them."""
+    """Run all patches, two at a time; they may run together, because counters decide."""
     with prepared_workbench(SETTINGS, lambda text: print(text, flush=True)) as bench:
 
         def numbered(number: int) -> Finding:
@@ -103,7 +105,7 @@ def run_all(patches: list[Path], run: Callable[[Workbench, Path], Finding]) -> l
 
 
 def run_mutant(bench: Workbench, patch: Path, *, whole: bool) -> Finding:
-    """The tests of its requirement, or all, on the reference with one slip in it."""
+    """Run the tests of the mutant's requirement, or the whole suite, on the mutant."""
     requirement = patch.stem[:3]
     urls = (bench.services.postgres_url, bench.services.redis_url)
     try:
@@ -112,23 +114,23 @@ def run_mutant(bench: Workbench, patch: Path, *, whole: bool) -> Finding:
     except CandidateError as error:
         return Finding(patch.stem, False, f"cannot be run: {error}")
     failed = [test for test in run.tests if test.outcome != "passed"]
-    # An error is a candidate that does not even start: that notices a broken patch, not a slip.
+    # An error means that the candidate did not start: the patch is broken, and no test killed the mutant.
     own = tuple(sorted(t.nodeid for t in failed if t.requirement == requirement and t.outcome == "failed"))
     others = tuple(sorted({test.requirement or "shared" for test in failed} - {requirement}))
-    told = f"killed by {len(own)}" if own else "SURVIVED"
-    told += f", also noticed by {', '.join(others)}" if others else ""
-    return Finding(patch.stem, bool(own), told, own, others)
+    summary = f"killed by {len(own)}" if own else "SURVIVED"
+    summary += f", also noticed by {', '.join(others)}" if others else ""
+    return Finding(patch.stem, bool(own), summary, own, others)
 
 
-def run_whole(bench: Workbench, patch: Path, wanted: str) -> Finding:
-    """A whole grading, and whether it ends as wanted."""
+def run_whole(bench: Workbench, patch: Path, expected: str) -> Finding:
+    """Grade a patched reference, and compare its outcome with the expected one."""
     try:
         outcome, _ = graded(bench, patched(bench, patch), SETTINGS)
     except CandidateError as error:
         return Finding(patch.stem, False, f"cannot be run: {error}")
-    good = outcome.name == wanted
+    good = outcome.name == expected
     reason = " ".join(outcome.reason.split())[:160]
-    return Finding(patch.stem, good, f"{outcome.name}{' as it should be' if good else ''}: {reason}")
+    return Finding(patch.stem, good, f"{outcome.name}{' as expected' if good else ''}: {reason}")
 
 
 def matrix(findings: list[Finding]) -> str:
@@ -136,7 +138,7 @@ def matrix(findings: list[Finding]) -> str:
     rows = {
         finding.name: {
             "requirement": finding.name[:3],
-            "slip": header(PATCHES / "mutants" / f"{finding.name}.patch", "Slip"),
+            "mutation": header(PATCHES / "mutants" / f"{finding.name}.patch", "Mutation"),
             "killed_by": finding.killed_by,
             "also_noticed_by": finding.also_noticed_by,
         }

@@ -1,4 +1,4 @@
-"""Whether gradings can be repeated: the same candidates many times, every other time on a busy machine."""
+"""Grades the same candidates many times, every other time on a busy machine, and compares the verdicts."""
 
 import signal
 import subprocess
@@ -21,7 +21,7 @@ WANTED = {"mutants": "unresolved", "alternatives": "resolved", "slow": "unresolv
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """What is graded again and again beside the reference, and how."""
+    """Patches that are graded many times together with the reference, and the settings for that."""
 
     names: tuple[str, ...]
     settings: Settings
@@ -40,20 +40,20 @@ STUDIES = {
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A candidate that is graded many times, and the outcome it must have every time."""
+    """A candidate that is graded many times, and the outcome that is expected every time."""
 
     name: str
     wanted: str
     patch: Path | None = None
 
-    def laid_out(self, bench: Workbench) -> Path:
-        """Its folder."""
+    def folder(self, bench: Workbench) -> Path:
+        """The candidate's folder."""
         return patched(bench, self.patch) if self.patch else REFERENCE
 
 
 @dataclass(frozen=True, slots=True)
 class Grading:
-    """One grading: its outcome, every requirement with `passed`, `failed` or `unknown`, seconds it took."""
+    """One grading: the outcome, each requirement with `passed`, `failed` or `unknown`, and the duration."""
 
     outcome: str
     rows: tuple[str, ...]
@@ -63,7 +63,7 @@ class Grading:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether it says that timings cannot be judged on a machine that is busy indeed."""
+        """Whether a busy machine was reported as too busy to judge timings: that is no difference."""
         return self.busy and self.outcome == "no_verdict" and "R01 unknown" in self.rows
 
 
@@ -75,39 +75,40 @@ def kinds(names: Iterable[str]) -> list[Kind]:
 
 
 def run_study(chosen: list[Kind], settings: Settings, times: int) -> int:
-    """Grade each candidate so many times, print what came of it; 1 when a verdict is not of its kind."""
+    """Grade each candidate `times` times and print the results; return 1 when a verdict differs."""
     gradings = grade_all(chosen, settings, times)
-    strange = [line for kind in chosen for line in differences(kind, gradings[kind.name])]
+    lines = [line for kind in chosen for line in differences(kind, gradings[kind.name])]
     every = [grading for some in gradings.values() for grading in some]
     undecided = sum(grading.is_undecided for grading in every)
     took_s = [grading.took_s for grading in every]
     print(f"{sum(took_s) / len(took_s):.1f} s a grading, {max(took_s):.1f} s at most")
-    print(f"{len(every) - len(strange) - undecided} of {len(every)} gradings gave the verdict of their kind")
+    print(f"{len(every) - len(lines) - undecided} of {len(every)} gradings gave the expected verdict")
     if undecided:
-        print(f"{undecided} beside a busy process gave none, for timings cannot be judged there")
-    for line in strange:
+        print(f"{undecided} gave no verdict: a busy process ran beside them, and timings decide R01")
+    for line in lines:
         print(line, file=sys.stderr)
-    return 1 if strange else 0
+    return 1 if lines else 0
 
 
 def grade_all(chosen: list[Kind], settings: Settings, times: int) -> dict[str, list[Grading]]:
-    """Round after round of all candidates, every other round beside a process that burns a core."""
+    """Grade all candidates in every round; in every other round a process keeps one core busy."""
     gradings: dict[str, list[Grading]] = {kind.name: [] for kind in chosen}
     with prepared_workbench(settings, lambda text: print(text, flush=True)) as bench:
-        folders = {kind.name: kind.laid_out(bench) for kind in chosen}
+        folders = {kind.name: kind.folder(bench) for kind in chosen}
         for number in range(times):
             busy = number % 2 == 1
             with burning_core(bench.cleaner) if busy else nullcontext():
                 for kind in chosen:
                     one = grade_once(bench, folders[kind.name], settings, busy=busy)
                     gradings[kind.name].append(one)
-                    said = f"{one.outcome}, {one.took_s:.1f} s {'beside a busy process' if busy else 'alone'}"
-                    print(f"{number + 1:3}/{times} {kind.name}: {said}", flush=True)
+                    machine = "beside a busy process" if busy else "alone"
+                    text = f"{one.outcome}, {one.took_s:.1f} s {machine}"
+                    print(f"{number + 1:3}/{times} {kind.name}: {text}", flush=True)
     return gradings
 
 
 def grade_once(bench: Workbench, folder: Path, settings: Settings, *, busy: bool) -> Grading:
-    """One whole grading."""
+    """Grade one candidate once."""
     started = time.monotonic()
     outcome, verdicts = graded(bench, folder, settings)
     words = {True: "passed", False: "failed", None: "unknown"}
@@ -117,23 +118,23 @@ def grade_once(bench: Workbench, folder: Path, settings: Settings, *, busy: bool
 
 
 def differences(kind: Kind, gradings: list[Grading]) -> list[str]:
-    """One line for each grading that differs from the most frequent one, or from the outcome wanted."""
+    """One line for each grading that differs from the most frequent one, or from the expected outcome."""
     decided = Counter((one.outcome, one.rows) for one in gradings if not one.is_undecided)
-    strange = []
+    lines = []
     for number, one in enumerate(gradings):
         if one.is_undecided:
             continue
         [((outcome, usual), _)] = decided.most_common(1)
         if (one.outcome, one.rows) != (outcome, usual) or one.outcome != kind.wanted:
             rows = ", ".join(sorted(set(one.rows) - set(usual))) or "requirements as usual"
-            said = f"{one.outcome} instead of {kind.wanted}" if one.outcome != kind.wanted else one.outcome
-            strange.append(f"{kind.name}, {number + 1}: {said}; {rows}; {one.reason[:300]}")
-    return strange
+            text = f"{one.outcome} instead of {kind.wanted}" if one.outcome != kind.wanted else one.outcome
+            lines.append(f"{kind.name}, {number + 1}: {text}; {rows}; {one.reason[:300]}")
+    return lines
 
 
 @contextmanager
 def burning_core(cleaner: Cleaner) -> Iterator[int]:
-    """A process that keeps one core busy inside the block; its pid. It does not outlive us, come what may."""
+    """Keep one core busy until the block ends; yields the pid. The cleaner ends the process if we cannot."""
     burner = subprocess.Popen([sys.executable, "-c", "while True: pass"], start_new_session=True)
     entry = cleaner.process(burner.pid, signal.SIGKILL)
     try:

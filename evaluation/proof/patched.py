@@ -1,4 +1,4 @@
-"""The reference with one of our patches in it, and what a grading makes of it."""
+"""Applies one of our patches to the reference, and grades the result."""
 
 from pathlib import Path
 
@@ -15,20 +15,20 @@ PATCHES = ROOT / "patches"
 
 
 def patched(bench: Workbench, patch: Path) -> Path:
-    """The reference with the patch applied, in a folder of its own."""
+    """Copy the reference to a new folder and apply the patch there."""
     folder = bench.folder / "patched" / patch.parent.name / patch.stem
     apply_patch(REFERENCE, patch.read_text(), folder)
     return folder
 
 
 def header(patch: Path, name: str) -> str:
-    """A value from the lines above the first hunk, `Name: value`."""
+    """The value of a header line `Name: value`, which stands above the diff."""
     lines = patch.read_text().partition("diff --git")[0].splitlines()
     return next(line.removeprefix(f"{name}: ") for line in lines if line.startswith(f"{name}: "))
 
 
 def graded(bench: Workbench, folder: Path, settings: Settings) -> tuple[Outcome, tuple[Verdict, ...]]:
-    """A whole grading of a candidate; no verdicts where it could not be measured."""
+    """Grade a candidate; no verdicts when it could not be measured."""
     try:
         [measured] = measure(bench, [folder], settings, lambda text: None)
     except CandidateError as error:

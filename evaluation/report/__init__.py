@@ -1,1 +1,1 @@
-"""How it is told: JSON and the terminal."""
+"""Writes and reads reports: JSON, terminal, Markdown, JUnit and files of predictions."""

@@ -1,4 +1,4 @@
-"""`report.json`: everything that was seen and what was made of it, checked against its schema."""
+"""`report.json`: all measurements and the verdicts on them, validated against a schema."""
 
 import json
 from collections import Counter
@@ -16,7 +16,7 @@ SCHEMA = Path(__file__).with_name("report.schema.json")
 
 
 def as_report(found: Evaluation) -> dict[str, Any]:
-    """An evaluation as `report.json` has it."""
+    """An evaluation in the form of `report.json`."""
     success = found.outcome.name == "resolved"
     return {
         "schema_version": SCHEMA_VERSION,
@@ -45,7 +45,7 @@ def as_report(found: Evaluation) -> dict[str, Any]:
 
 
 def side(measured: Measured, success: bool) -> dict[str, Any]:
-    """One side of `results`."""
+    """The part of `results` for one side."""
     outcomes = Counter(test.outcome for test in measured.suite.tests)
     return {
         "candidate": measured.candidate,
@@ -67,7 +67,7 @@ def side(measured: Measured, success: bool) -> dict[str, Any]:
 
 
 def requirement_rows(before: tuple[Verdict, ...], after: tuple[Verdict, ...]) -> list[dict[str, Any]]:
-    """One row per requirement with both sides."""
+    """One row for each requirement, with both sides."""
     return [
         {
             "requirement": old.requirement,
@@ -79,7 +79,7 @@ def requirement_rows(before: tuple[Verdict, ...], after: tuple[Verdict, ...]) ->
 
 
 def samples(before: Measured, after: Measured, kind: str) -> dict[str, Any]:
-    """`work` or `load`, per side and scenario."""
+    """`work` or `load`, by side and scenario."""
     return {
         name: {sample.scenario: asdict(sample) for sample in getattr(measured, kind)}
         for name, measured in (("before", before), ("after", after))
@@ -87,7 +87,7 @@ def samples(before: Measured, after: Measured, kind: str) -> dict[str, Any]:
 
 
 def growth(measured: Measured) -> dict[str, Any]:
-    """Page cost against size and depth, and the laws in it; nothing where that was not measured."""
+    """Page costs by size and depth, and the laws that follow; empty lists when they were not measured."""
     return {
         "pages": [asdict(cost) for cost in measured.growth],
         "laws": [asdict(law) for law in laws(measured.growth)],
@@ -96,7 +96,7 @@ def growth(measured: Measured) -> dict[str, Any]:
 
 
 def measured_side(report: dict[str, Any], name: str) -> Measured:
-    """What was measured of one side (`before` or `after`), read back from a report."""
+    """The measurements of one side (`before` or `after`), read back from a report."""
     found = report["results"][name]
     kept = ("nodeid", "outcome", "requirement")
     return measured_from(
@@ -118,12 +118,12 @@ def measured_side(report: dict[str, Any], name: str) -> Measured:
 
 
 def validate(report: dict[str, Any]) -> None:
-    """Raise jsonschema.ValidationError when this is no report."""
+    """Raise jsonschema.ValidationError when this is not a report."""
     jsonschema.validate(report, json.loads(SCHEMA.read_text()))
 
 
 def write(report: dict[str, Any], folder: Path) -> Path:
-    """Validate a report and leave it in the folder."""
+    """Validate a report and write it to the folder."""
     validate(report)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "report.json"

@@ -1,4 +1,4 @@
-"""Page cost against the size of the catalog, as rows that the terminal and Markdown both print."""
+"""Page costs by the size of the catalog, as rows that the terminal and Markdown both print."""
 
 from typing import Any
 
@@ -6,17 +6,17 @@ SIDES = ("before", "after")
 
 
 def is_measured(report: dict[str, Any]) -> bool:
-    """Whether a report has anything to say here."""
+    """Whether a report contains page costs."""
     return any(side["pages"] for side in report.get("growth", {}).values())
 
 
 def header(growth: dict[str, Any]) -> list[str]:
-    """What the columns are."""
+    """The names of the columns."""
     return ["side", "listing", "depth", *(f"{products:,} products" for products in catalogs(growth)), "law"]
 
 
 def rows(growth: dict[str, Any]) -> list[list[str]]:
-    """One for every side, listing and depth: buffers and ms for every size, and the law of the buffers."""
+    """One row for every side, listing and depth: buffers and ms for every size, and the buffers' law."""
     return [
         [name, law["listing"] or "all", f"{law['depth']:.0%}", *cells(growth, name, law), law_cell(law)]
         for name in SIDES
@@ -25,7 +25,7 @@ def rows(growth: dict[str, Any]) -> list[list[str]]:
 
 
 def cells(growth: dict[str, Any], name: str, law: dict[str, Any]) -> list[str]:
-    """What a page of a listing costs at a depth, for every size."""
+    """The cost of a page of a listing at a depth, for every size."""
     costs = {
         cost["products"]: cell(cost)
         for cost in growth[name]["pages"]
@@ -35,7 +35,7 @@ def cells(growth: dict[str, Any], name: str, law: dict[str, Any]) -> list[str]:
 
 
 def cell(cost: dict[str, Any]) -> str:
-    """Buffers and ms; where a page lies elsewhere than it was wanted, where."""
+    """Buffers and ms of a page, and its depth when that is not the requested one."""
     if cost["buffers"] is None:
         return "no figures"
     place = f" at {cost['skipped'] / cost['listed']:.0%}" if cost["trouble"] else ""
@@ -43,13 +43,13 @@ def cell(cost: dict[str, Any]) -> str:
 
 
 def law_cell(law: dict[str, Any]) -> str:
-    """The law with its exponent."""
+    """The law of the buffers with its exponent."""
     power = law["buffers_exponent"]
     return law["buffers_law"] if power is None else f"{law['buffers_law']} (n^{power:.2f})"
 
 
 def notes(growth: dict[str, Any]) -> list[str]:
-    """How deep pages compare with shallow ones, and what could not be measured."""
+    """How deep pages compare with shallow pages, and which pages could not be measured."""
     lines = []
     for name in SIDES:
         if found := growth[name]["deepenings"]:
@@ -59,16 +59,16 @@ def notes(growth: dict[str, Any]) -> list[str]:
                 f"{name}: {alike} of {len(found)} deeper pages within 10 % of the shallowest in buffers, "
                 f"the farthest {worst['buffers_ratio']:.2f} times ({where(worst)})"
             )
-        troubled = [cost for cost in growth[name]["pages"] if cost["trouble"]]
-        lines += [f"{name}: {where(cost)}: {cost['trouble']}" for cost in troubled]
+        failed = [cost for cost in growth[name]["pages"] if cost["trouble"]]
+        lines += [f"{name}: {where(cost)}: {cost['trouble']}" for cost in failed]
     return lines
 
 
 def where(page: dict[str, Any]) -> str:
-    """Which page it is."""
+    """The listing, depth and catalog of a page."""
     return f"{page['listing'] or 'all'}, {page['depth']:.0%} of {page['products']:,} products"
 
 
 def catalogs(growth: dict[str, Any]) -> list[int]:
-    """The sizes, in order."""
+    """The numbers of products in the catalogs, in order."""
     return sorted({cost["products"] for name in SIDES for cost in growth[name]["pages"]})

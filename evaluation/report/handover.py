@@ -1,7 +1,8 @@
-"""A container's way in: runs a command as an unprivileged user, then gives its reports to the caller.
+"""The entry point of the container: runs a command as an unprivileged user, then copies its reports out.
 
-Who started the container is who owns the folder mounted at /reports. The command never runs as root or as
-that owner; a process that has become the owner copies the reports, so none of them belongs to a stranger.
+The folder mounted at /reports belongs to the caller, who started the container. The command runs neither as
+root nor as the caller. Then this process switches to the caller's uid and copies the reports, so that they
+all belong to the caller.
 """
 
 import os
@@ -19,8 +20,8 @@ MOUNTED = Path("/reports")
 
 
 def main() -> int:
-    """The exit status of the command, its reports handed over."""
-    # In a session of its own: a Ctrl-C reaches it and what it runs once, from here.
+    """Run the command and copy its reports; return its exit status."""
+    # In a session of its own, the command gets a Ctrl-C only once: from `interrupt`.
     child = subprocess.Popen(sys.argv[1:], user=USER, group=USER, extra_groups=[], start_new_session=True)
 
     def interrupt(*_: object) -> None:
@@ -33,18 +34,18 @@ def main() -> int:
     try:
         hand_over(WRITTEN, MOUNTED)
     except OSError as error:
-        print(f"no verdict: the report cannot be given to the caller: {error}", file=sys.stderr)
+        print(f"no verdict: the reports cannot be copied to {MOUNTED}: {error}", file=sys.stderr)
         return NO_VERDICT
     return status if status >= 0 else 128 - status
 
 
 def hand_over(written: Path, mounted: Path) -> None:
-    """Copy all reports as the owner of the mounted folder."""
+    """Switch to the owner of the mounted folder and copy all reports."""
     owner = mounted.stat()
     os.setgroups([])
     os.setgid(owner.st_gid)
     os.setuid(owner.st_uid)
-    # The store of measurements stays behind: it is true of this container only.
+    # The store of measurements is not copied: it is valid in this container only.
     for run in written.iterdir():
         if run.name != "store":
             shutil.copytree(run, mounted / run.name, symlinks=True, dirs_exist_ok=True)

@@ -1,4 +1,4 @@
-"""Gradings as JUnit XML, for dashboards that know nothing of ours."""
+"""Writes gradings as JUnit XML, for the dashboards of CI systems."""
 
 from pathlib import Path
 from typing import Any
@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 
 def write(reports: list[dict[str, Any]], path: Path) -> None:
-    """One test suite per candidate, one case per test."""
+    """Write one test suite for each candidate, with one case for each test."""
     root = ElementTree.Element("testsuites")
     for report in reports:
         side = report["results"]["after"]

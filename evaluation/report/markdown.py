@@ -1,4 +1,4 @@
-"""Gradings as Markdown: a comment under a pull request."""
+"""Gradings as Markdown, for a comment on a pull request."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ MARKS = {True: "pass", False: "**fail**", None: "no verdict"}
 
 
 def text(reports: list[dict[str, Any]]) -> str:
-    """A summary of all, then the requirements and the work of each."""
+    """A table of all gradings, then requirements and work of each."""
     lines = ["| candidate | outcome | tests passed | why |", "|---|---|---|---|"]
     for report in reports:
         side = report["results"]["after"]
@@ -26,7 +26,7 @@ def text(reports: list[dict[str, Any]]) -> str:
 
 
 def requirements(report: dict[str, Any]) -> list[str]:
-    """One row per requirement."""
+    """A table with one row for each requirement."""
     lines = ["| requirement | baseline | candidate |", "|---|---|---|"]
     for row in report["requirements"]:
         before, after = MARKS[row["before"]["passed"]], MARKS[row["after"]["passed"]]
@@ -35,7 +35,7 @@ def requirements(report: dict[str, Any]) -> list[str]:
 
 
 def work(report: dict[str, Any]) -> list[str]:
-    """Statements and bytes of single requests."""
+    """A table of the statements and bytes of single requests."""
     lines = ["| request | statements | KB on the wire |", "|---|---|---|"]
     for scenario, old in report["work"]["before"].items():
         new = report["work"]["after"][scenario]
@@ -47,7 +47,7 @@ def work(report: dict[str, Any]) -> list[str]:
 
 
 def page_costs(found: dict[str, Any]) -> list[str]:
-    """Buffers and ms of one page, deeper and deeper, in ever larger catalogs."""
+    """A table of the buffers and ms of one page, by depth and size of the catalog."""
     header = growth.header(found)
     table = [header, ["---"] * len(header), *growth.rows(found)]
     notes = [f"- {note}" for note in growth.notes(found)]

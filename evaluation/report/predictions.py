@@ -1,4 +1,4 @@
-"""Gradings of predictions in the files that readers of SWE-bench results expect."""
+"""Writes gradings of predictions in the file formats of SWE-bench."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from evaluation.records import INSTANCE_ID
 
 
 def write(model: str, report: dict[str, Any], instance: dict[str, Any], folder: Path) -> Path:
-    """`<model>/<instance>/report.json` and the run summary `<model>.<run id>.json`; returns the summary."""
+    """Write `<model>/<instance>/report.json` and `<model>.<run id>.json`; return the path of the latter."""
     outcome, safe = report["outcome"], model.replace("/", "__")
     passed = {t["nodeid"] for t in report["results"]["after"]["tests"] if t["outcome"] == "passed"}
     status = {

@@ -1,4 +1,4 @@
-"""Baseline and reference as an earlier report has them, instead of measuring them again."""
+"""Takes baseline and reference from an earlier report, so that they are not measured again."""
 
 from dataclasses import replace
 from typing import Any
@@ -11,24 +11,25 @@ from evaluation.report.document import measured_side
 def sides_of(
     report: dict[str, Any], conditions: dict[str, str], contents: dict[str, str], with_load: bool
 ) -> tuple[Measured, Measured]:
-    """Both sides, or UsageError with what differs from now.
+    """Baseline and reference from a report; UsageError with the differences when they do not match.
 
-    `conditions` are those of the report's `environment`; `contents` are the digests of baseline (`before`)
-    and reference (`after`). Load is left out when it is not wanted, so that a `full` report serves `quick`.
+    `conditions` are compared with the report's `environment`, `contents` with the digests of baseline
+    (`before`) and reference (`after`). Without `with_load`, load is left out, so that a report of the profile
+    `full` can be used for `quick`.
     """
     sides = {name: measured_side(report, name) for name in contents}
-    wrong = [
+    differences = [
         f"{name} was {str(report['environment'].get(name, 'not noted'))[:12]}, is {value[:12]}"
         for name, value in conditions.items()
         if report["environment"].get(name) != value
     ]
     changed = [name for name in contents if sides[name].content != contents[name]]
-    wrong += [f"its {name} ({sides[name].candidate}) has other files" for name in changed]
+    differences += [f"its {name} ({sides[name].candidate}) has other files" for name in changed]
     if report["outcome"] != "resolved":
-        wrong.append(f"its outcome is {report['outcome']}")
+        differences.append(f"its outcome is {report['outcome']}")
     if with_load and not all(side.load for side in sides.values()):
-        wrong.append("it holds no load (made with --profile full?)")
-    if wrong:
-        raise UsageError(f"the report cannot be reused: {'; '.join(wrong)}")
+        differences.append("it contains no load: only --profile full measures that")
+    if differences:
+        raise UsageError(f"the report cannot be reused: {'; '.join(differences)}")
     before, after = (side if with_load else replace(side, load=(), growth=()) for side in sides.values())
     return before, after

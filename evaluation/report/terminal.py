@@ -1,4 +1,4 @@
-"""The summary that a person reads."""
+"""The summaries that are printed to the terminal."""
 
 import statistics
 from typing import Any
@@ -9,7 +9,7 @@ MARKS = {True: "pass", False: "fail", None: "no verdict"}
 
 
 def summary(report: dict[str, Any]) -> str:
-    """Requirements, work and load of both sides in a screenful."""
+    """Requirements, work and load of both sides."""
     lines = ["", "requirement   before   after"]
     for row in report["requirements"]:
         marks = [MARKS[row[name]["passed"]] for name in ("before", "after")]
@@ -27,7 +27,7 @@ def summary(report: dict[str, Any]) -> str:
 
 
 def gradings(reports: list[dict[str, Any]]) -> str:
-    """One line per grading, with the reason where there is one."""
+    """One line for each grading, with its reason."""
     width = max(len(report["results"]["after"]["candidate"]) for report in reports) + 2
     lines = ["", f"{'candidate':<{width}}{'outcome':<14}{'tests':<12}{'first page, cold':<18}why"]
     for report in reports:
@@ -42,7 +42,7 @@ def gradings(reports: list[dict[str, Any]]) -> str:
 
 
 def work_lines(work: dict[str, Any]) -> list[str]:
-    """Statements by Postgres and kilobytes on the wire, before and after."""
+    """Statements, rows and kilobytes on the wire of single requests, before and after."""
     lines = ["request               statements        rows            KB on the wire"]
     for scenario, old in work["before"].items():
         new = work["after"][scenario]
@@ -55,35 +55,35 @@ def work_lines(work: dict[str, Any]) -> list[str]:
 
 
 def load_lines(load: dict[str, Any]) -> list[str]:
-    """What came back of 500 clients: answers, P95 and answers a second, the null server beside them."""
+    """Outcomes, P95 and throughput of every scenario, with the figures it is compared with."""
     lines = []
     for name in ("before", "after"):
         for scenario, sample in load[name].items():
-            answers = ", ".join(f"{count} x {what}" for what, count in sample["outcomes"].items())
+            answers = ", ".join(f"{count} x {outcome}" for outcome, count in sample["outcomes"].items())
             p95 = median(sample["rounds"], "p95_ms")
             rate, null = median(sample["rounds"], "throughput"), median(sample["null_rounds"], "throughput")
-            whole = not set(sample["outcomes"]) - {"200", "304"}
-            told = f", P95 {p95:.0f} ms, {rate:,.0f}/s" if whole and p95 and rate else ""
-            told += f" (null server {null:,.0f}/s)" if null else ""
-            told += f", nginx {top:,.0f}/s" if (top := median(sample["ceiling_rounds"], "throughput")) else ""
+            all_answered = not set(sample["outcomes"]) - {"200", "304"}
+            text = f", P95 {p95:.0f} ms, {rate:,.0f}/s" if all_answered and p95 and rate else ""
+            text += f" (null server {null:,.0f}/s)" if null else ""
+            text += f", nginx {top:,.0f}/s" if (top := median(sample["ceiling_rounds"], "throughput")) else ""
             again = median(sample["null_again_rounds"], "throughput")
-            told += f", null server against itself {null / again:.2f}" if null and again else ""
+            text += f", null server against itself {null / again:.2f}" if null and again else ""
             floor, page = median(sample["floor_rounds"], "p50_ms"), median(sample["rounds"], "p50_ms")
-            told += f", {page / floor:.1f} times the one statement's {floor:.1f} ms" if floor and page else ""
+            text += f", {page / floor:.1f} times the one statement's {floor:.1f} ms" if floor and page else ""
             clients = "1 client" if sample["clients"] == 1 else f"{sample['clients']} clients"
-            lines.append(f"{name}, {scenario}, {clients}: {answers}{told}")
+            lines.append(f"{name}, {scenario}, {clients}: {answers}{text}")
     return lines
 
 
 def growth_lines(found: dict[str, Any]) -> list[str]:
-    """Buffers and ms of one page, deeper and deeper, in ever larger catalogs."""
+    """Buffers and ms of one page, by depth and size of the catalog."""
     table = [growth.header(found), *growth.rows(found)]
     widths = [max(len(row[column]) for row in table) + 2 for column in range(len(table[0]))]
     rows = ["".join(map(str.ljust, row, widths)).rstrip() for row in table]
-    return ["one page of 20, in buffers and time", *rows, *growth.notes(found)]
+    return ["one page of 20, in buffers and ms", *rows, *growth.notes(found)]
 
 
 def median(rounds: list[dict[str, Any]], name: str) -> float | None:
-    """The median of one figure over the rounds; None where one is missing."""
+    """The median of one figure over the rounds; None when it is missing in a round."""
     values = [one[name] for one in rounds]
     return statistics.median(values) if values and None not in values else None

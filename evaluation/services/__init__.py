@@ -1,1 +1,1 @@
-"""Postgres and Redis: started in a private folder, in containers, or named by URL; watched and cleaned up."""
+"""Postgres and Redis: embedded, in containers, or named by URL; watched, and removed at the end."""

@@ -1,4 +1,4 @@
-"""Services that already run, named by DATABASE_URL and REDIS_URL, and whether they are enough."""
+"""Running services, named by DATABASE_URL and REDIS_URL, and the check that an evaluation can use them."""
 
 import os
 
@@ -9,24 +9,24 @@ from evaluation.errors import InfrastructureError, UsageError
 
 NEEDED = {
     "select rolsuper or (rolcreatedb and rolcreaterole) from pg_roles where rolname = current_user": (
-        "may not create databases and roles: ALTER ROLE {role} CREATEDB CREATEROLE"
+        "role {role} may not create databases and roles: ALTER ROLE {role} CREATEDB CREATEROLE"
     ),
     "select count(*) > 0 from pg_extension where extname = 'pg_stat_statements'": (
-        "finds no pg_stat_statements in its database: set shared_preload_libraries = "
+        "the database has no extension pg_stat_statements: set shared_preload_libraries = "
         "'pg_stat_statements', restart, CREATE EXTENSION pg_stat_statements"
     ),
     "select current_setting('pg_stat_statements.max', true) is not null": (
-        "has pg_stat_statements but does not load it: set shared_preload_libraries = "
+        "the server does not load pg_stat_statements: set shared_preload_libraries = "
         "'pg_stat_statements' and restart"
     ),
     "select pg_has_role(current_user, 'pg_read_all_stats', 'usage')": (
-        "may not read other roles' statements: GRANT pg_read_all_stats TO {role}"
+        "role {role} may not read the statements of other roles: GRANT pg_read_all_stats TO {role}"
     ),
 }
 
 
 def running_services() -> tuple[str, str]:
-    """The two URLs, once both services are seen to be enough."""
+    """The URLs of Postgres and Redis, after both were checked."""
     missing = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
     if missing:
         raise UsageError(f"--services url needs {' and '.join(missing)} in the environment")
@@ -37,7 +37,7 @@ def running_services() -> tuple[str, str]:
 
 
 def check_postgres(url: str) -> None:
-    """It answers and allows what an evaluation does."""
+    """Raise InfrastructureError unless Postgres answers and the role has the rights it needs."""
     try:
         with psycopg.connect(url, connect_timeout=5) as connection:
             role = connection.info.user
@@ -50,7 +50,7 @@ def check_postgres(url: str) -> None:
 
 
 def check_redis(url: str) -> None:
-    """It answers."""
+    """Raise InfrastructureError unless Redis answers."""
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=5) as client:
             client.ping()

@@ -1,7 +1,7 @@
-"""The cleaner: a process that removes what the harness has made, however the harness ends.
+"""The cleaner: a process that removes everything the harness has created, however the harness ends.
 
-The harness holds the only write end of a pipe and registers what it makes. At end of file (the harness
-closed the pipe, crashed, or was killed) the cleaner stops and removes everything that is registered.
+The harness holds the only write end of a pipe, and registers through it what it creates. At end of file (the
+harness closed the pipe, crashed, or was killed) the cleaner stops and removes everything registered.
 """
 
 import contextlib
@@ -38,31 +38,31 @@ class Cleaner:
         )
 
     def process(self, pid: int, first_signal: signal.Signals = signal.SIGTERM) -> Entry:
-        """A process group, and the signal that stops it."""
+        """Register a process group, and the signal that stops it."""
         return self._send({"process": pid, "signal": int(first_signal)})
 
     def folder(self, path: Path) -> Entry:
-        """A folder with everything in it."""
+        """Register a folder with everything in it."""
         return self._send({"folder": str(path)})
 
     def command(self, arguments: list[str]) -> Entry:
-        """A command line that removes something, run in this repository."""
+        """Register a command that removes something; it runs in this repository."""
         return self._send({"command": arguments})
 
     def database(self, name: str, admin_url: str) -> Entry:
-        """A database on a server that may outlive us."""
+        """Register a database on a server that may outlive the harness."""
         return self._send({"database": name, "url": admin_url})
 
     def role(self, name: str, admin_url: str) -> Entry:
-        """A role on a server that may outlive us."""
+        """Register a role on a server that may outlive the harness."""
         return self._send({"role": name, "url": admin_url})
 
     def withdraw(self, entry: Entry) -> None:
-        """Unregister what a call above returned: it is gone, and its number may be reused."""
+        """Unregister something that is gone; its process number may be reused."""
         self._send({"withdraw": entry})
 
     def close(self) -> None:
-        """Have everything removed that is still registered, and wait for that."""
+        """Let the cleaner remove everything that is still registered, and wait for its end."""
         assert self.child.stdin is not None
         with contextlib.suppress(BrokenPipeError):
             self.child.stdin.close()
@@ -74,7 +74,7 @@ class Cleaner:
             self.child.stdin.write(json.dumps(entry).encode() + b"\n")
             self.child.stdin.flush()
         except BrokenPipeError as error:
-            raise InfrastructureError("the cleaner process is gone: start again") from error
+            raise InfrastructureError("the cleaner has ended: run the command again") from error
         return entry
 
     def __enter__(self) -> "Cleaner":
@@ -90,7 +90,7 @@ class Cleaner:
 
 
 def main() -> None:
-    """Read until the harness is gone, then remove everything, the newest first."""
+    """Read entries until the harness is gone, then remove everything, the newest first."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     for entry in reversed(registered_entries(sys.stdin)):
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def registered_entries(lines: Iterable[str]) -> list[Entry]:
-    """What was registered and not withdrawn; a line that a crash cut short is ignored."""
+    """All entries that were registered and not withdrawn; a line that a crash cut short is ignored."""
     entries: list[Entry] = []
     for line in lines:
         with contextlib.suppress(json.JSONDecodeError):
@@ -111,7 +111,7 @@ def registered_entries(lines: Iterable[str]) -> list[Entry]:
 
 
 def remove(entry: Entry) -> None:
-    """Remove one thing, if it is still there."""
+    """Remove what one entry names, if it still exists."""
     if "process" in entry:
         stop(entry["process"], entry["signal"])
     elif "folder" in entry:
@@ -127,7 +127,7 @@ def remove(entry: Entry) -> None:
 
 
 def stop(pid: int, first_signal: int) -> None:
-    """Stop a process group: by its own signal, then by SIGQUIT, then by SIGKILL."""
+    """Stop a process group with its own signal, then with SIGQUIT, then with SIGKILL."""
     for number in (first_signal, signal.SIGQUIT, signal.SIGKILL):
         if not is_alive(pid):
             break
@@ -141,7 +141,7 @@ def stop(pid: int, first_signal: int) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether the process runs; one that only waits to be reaped does not."""
+    """Whether the process runs; a zombie does not."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (FileNotFoundError, ProcessLookupError):
@@ -150,7 +150,7 @@ def is_alive(pid: int) -> bool:
 
 
 def run_sql(url: str, statement: str) -> None:
-    """Run one statement on a server that may be gone by now."""
+    """Run one statement; ignore a server that is gone by now."""
     import psycopg
 
     with (
@@ -162,7 +162,7 @@ def run_sql(url: str, statement: str) -> None:
 
 @functools.cache
 def answers(url: str) -> bool:
-    """Whether a server answers; asked once, for looking up the name of a host that is gone takes long."""
+    """Whether a server answers; cached, because the lookup of a host that is gone takes long."""
     import psycopg
 
     try:

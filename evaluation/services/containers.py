@@ -1,7 +1,7 @@
-"""Postgres and Redis in containers that are removed afterwards, on the Docker engine that answers here.
+"""Postgres and Redis in containers of the local Docker engine; the containers are removed afterwards.
 
-The same settings as the embedded services. Ports are published to the host, so both services ask for a
-password. `python -m evaluation.services.containers NAME` removes a container.
+The settings are those of the embedded services. Ports are published to the host, so both services require
+a password. `python -m evaluation.services.containers NAME` removes a container.
 """
 
 import os
@@ -25,7 +25,7 @@ START_DEADLINE_S = 60.0
 
 @contextmanager
 def docker_services(cleaner: Cleaner) -> Iterator[tuple[str, str]]:
-    """The URLs of Postgres (an administrator's) and of Redis, for as long as the block lasts."""
+    """The URLs of Postgres (as administrator) and of Redis; both run until the block ends."""
     password = secrets.token_hex(16)
     environment = {
         "POSTGRES_USER": "hofaz9",
@@ -51,15 +51,18 @@ def docker_services(cleaner: Cleaner) -> Iterator[tuple[str, str]]:
 def container(
     image: str, port: int, command: list[str], environment: dict[str, str], cleaner: Cleaner
 ) -> Iterator[str]:
-    """A started container; the address (host:port) at which its port is published."""
+    """Run a container until the block ends; yields the address (host:port) of its published port."""
     try:
         from docker.errors import DockerException  # type: ignore[import-untyped]
         from testcontainers.core.config import testcontainers_config
         from testcontainers.core.container import DockerContainer
     except ImportError as error:
-        raise InfrastructureError(f"--services docker: pip install testcontainers ({error})") from error
+        raise InfrastructureError(
+            f"--services docker needs a package: pip install testcontainers ({error})"
+        ) from error
 
-    # Our cleaner removes what outlives us; that of testcontainers needs the engine's socket in a container.
+    # Our cleaner removes containers that outlive the harness. The cleaner of testcontainers (ryuk) would
+    # need the socket of the engine inside a container.
     testcontainers_config.ryuk_disabled = True
     name = f"hofaz9-{secrets.token_hex(4)}"
     entry = cleaner.command([sys.executable, "-m", "evaluation.services.containers", name])
@@ -80,7 +83,7 @@ def container(
 
 
 def no_engine(error: Exception) -> str:
-    """What to do about a Docker engine that does not answer."""
+    """The message for a Docker engine that does not answer, with what to do about it."""
     place = os.environ.get("DOCKER_HOST", "its usual place")
     return (
         f"no Docker engine answers at {place} ({error}): start Docker or set DOCKER_HOST, "
@@ -89,7 +92,7 @@ def no_engine(error: Exception) -> str:
 
 
 def remove_container(name: str) -> None:
-    """Remove a container of an engine that may be gone by now, with its volumes."""
+    """Remove a container with its volumes; ignore an engine that is gone by now."""
     from docker.errors import DockerException
     from testcontainers.core.docker_client import DockerClient
 
@@ -112,13 +115,13 @@ def wait_for(image: str, answers: Callable[[], object]) -> None:
 
 
 def create_extension(url: str) -> None:
-    """Let Postgres count statements."""
+    """Create the extension that counts statements."""
     with psycopg.connect(url, connect_timeout=2, autocommit=True) as connection:
         connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
 
 
 def ping(url: str) -> None:
-    """Redis answers."""
+    """Raise redis.RedisError unless Redis answers."""
     with redis.Redis.from_url(url, socket_connect_timeout=2) as client:
         client.ping()
 

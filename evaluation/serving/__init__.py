@@ -1,1 +1,1 @@
-"""Candidates and the null server as running processes: forked, confined, probed, and always stopped."""
+"""Candidates and the null server as running processes: forked, sandboxed, probed, and always stopped."""

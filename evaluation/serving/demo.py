@@ -1,4 +1,4 @@
-"""Serves one catalog with the standard dataset until Ctrl-C, to click through its /docs."""
+"""Serves one catalog with the standard dataset until Ctrl-C, so that its /docs can be tried by hand."""
 
 import argparse
 import os
@@ -13,13 +13,20 @@ from evaluation.serving.workbench import open_workbench
 
 
 def main() -> int:
-    """Read the command line, serve, and say in one line what went wrong."""
+    """Serve the catalog that the command line names; print errors in one line."""
     parser = argparse.ArgumentParser(prog="demo", description=__doc__)
     parser.add_argument("directory", type=Path, metavar="DIR")
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one (default: 8000)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port", type=int, default=8000, help="port to listen on, 0 for a free one (default: 8000)"
+    )
     mode = os.environ.get("HOFAZ9_SERVICES", "embedded")
-    parser.add_argument("--services", choices=MODES, default=mode, help=f"(default: {mode})")
+    parser.add_argument(
+        "--services",
+        choices=MODES,
+        default=mode,
+        help=f"where Postgres and Redis come from (default: {mode})",
+    )
     options = parser.parse_args()
     try:
         serve(checked_directory(options.directory), options.services, (options.host, options.port))
@@ -32,7 +39,7 @@ def main() -> int:
 
 
 def serve(directory: Path, services: str, address: tuple[str, int]) -> None:
-    """Stand everything up and wait."""
+    """Start the services and the catalog, and wait until it ends."""
     print(f"{directory.name}: starting, seeding {SIZES['standard']:,} products", flush=True)
     with (
         open_workbench(services) as bench,

@@ -1,7 +1,8 @@
 """The namespaces of one server, made by bubblewrap.
 
-A process that is forked cannot be started by bubblewrap. So bubblewrap starts a `cat` that does nothing, and
-the serving process joins its namespaces. When the first process in them is killed, the kernel kills the rest.
+Bubblewrap starts a new program, but serving processes are forked. So bubblewrap starts an idle `cat`, and the
+serving process joins its namespaces. When the first process in the namespaces is killed, the kernel kills all
+others in them.
 """
 
 import fcntl
@@ -22,7 +23,7 @@ NS_GET_USERNS = 0xB701
 
 
 class Namespaces:
-    """The namespaces of one bubblewrap, as open descriptors."""
+    """The namespaces that one bubblewrap process created, as open descriptors."""
 
     def __init__(self, directory: Path) -> None:
         info, their_info = os.pipe()
@@ -35,7 +36,7 @@ class Namespaces:
         for theirs in (their_info, their_stdin, their_stdout):
             os.close(theirs)
         os.write(stdin, b"!")
-        # `cat` answers once everything is mounted.
+        # `cat` replies once everything is mounted.
         if os.read(stdout, 1) != b"!":
             raise OSError("bubblewrap does not start")
         first: int = json.loads(os.read(info, 4096))["child-pid"]
@@ -47,12 +48,12 @@ class Namespaces:
         self.owner = fcntl.ioctl(self._descriptors["mnt"], NS_GET_USERNS)
 
     def admit_children(self) -> None:
-        """Processes that this one forks from now on are in the namespaces."""
+        """Put the processes that this one forks from now on into the namespaces."""
         join_users(self.owner)
         setns(self._descriptors["pid"])
 
     def enter(self) -> None:
-        """Join the namespaces; for a process that was forked after `admit_children`."""
+        """Join the namespaces; only for a process that was forked after `admit_children`."""
         for name in ("ipc", "uts", "mnt"):
             setns(self._descriptors[name])
         join_users(self._descriptors["user"])
@@ -65,14 +66,17 @@ class Namespaces:
 
 
 def join_users(descriptor: int) -> None:
-    """Join a user namespace, unless it is ours already."""
+    """Join a user namespace, unless this process is in it already."""
     if not os.path.sameopenfile(descriptor, ours := os.open("/proc/self/ns/user", os.O_RDONLY)):
         setns(descriptor)
     os.close(ours)
 
 
 def bubblewrap(directory: Path) -> list[str]:
-    """A read-only machine without tests, reports and other candidates, with processes and /tmp of its own."""
+    """The command line: a read-only file system without tests, reports and other candidates.
+
+    The processes and /tmp are private. `directory` is the candidate's folder.
+    """
     visible = [Path(sys.base_prefix), Path(sys.prefix), ROOT / "evaluation", directory]
     hidden = sorted({ROOT, *(closed for path in visible if (closed := closed_ancestor(path)))})
     options = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
@@ -80,9 +84,9 @@ def bubblewrap(directory: Path) -> list[str]:
     for path in hidden:
         options += ["--tmpfs", str(path)]
     for path in visible:
-        for way in reversed(path.parents):
-            if {Path("/tmp"), *hidden} & set(way.parents):
-                options += ["--perms", "0755", "--dir", str(way)]
+        for folder in reversed(path.parents):
+            if {Path("/tmp"), *hidden} & set(folder.parents):
+                options += ["--perms", "0755", "--dir", str(folder)]
         options += ["--ro-bind", str(path), str(path)]
     if (ROOT / "evaluation" / "reports").is_dir():
         options += ["--tmpfs", str(ROOT / "evaluation" / "reports")]
@@ -91,13 +95,13 @@ def bubblewrap(directory: Path) -> list[str]:
 
 
 def closed_ancestor(path: Path) -> Path | None:
-    """The topmost folder on the way to `path` that other users may not enter."""
-    ways = [*reversed(path.parents), path]
-    return next((way for way in ways if not way.stat().st_mode & stat.S_IXOTH), None)
+    """The topmost folder above `path`, or `path` itself, that other users may not enter."""
+    folders = [*reversed(path.parents), path]
+    return next((folder for folder in folders if not folder.stat().st_mode & stat.S_IXOTH), None)
 
 
 def main() -> None:
-    """Exit with 0 where namespaces work: a process in them can read what a candidate needs."""
+    """Exit with status 0 where namespaces work: a process in them can read what a candidate needs."""
     namespaces = Namespaces(ROOT / "repository_before")
     namespaces.admit_children()
     if not (child := os.fork()):

@@ -1,11 +1,11 @@
-"""The null server: an ASGI application that sends ready bytes, the least that any candidate must do."""
+"""The null server: an ASGI application that sends prepared bytes, the least work a candidate could do."""
 
 import os
 from typing import Any
 
 
 def null_app(size: int) -> Any:
-    """Answers everything with the same `size` bytes that look compressed."""
+    """An application that answers every request with the same `size` random bytes, marked as gzip."""
     body = os.urandom(size)
     headers = [
         (b"content-type", b"application/json"),

@@ -1,7 +1,7 @@
-"""What can be seen from inside the serving process: statements, the pool, and its clock.
+"""The probe inside the serving process: it records statements, reads the pool and moves the clock.
 
-Installed before the candidate is imported; asked over a socket pair that only the harness holds.
-The server's own count (`counters.py`) is the truth; this one says which statement it was.
+It is installed before the candidate is imported, and answers over a socket pair that only the harness holds.
+The count of Postgres (`counters.py`) decides; the probe adds the text and the parameters of each statement.
 """
 
 import json
@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event
 
 
 class Clock:
-    """`time.time` and `time.monotonic` with an offset, so that sixty seconds can be made to pass."""
+    """Adds an offset to `time.time` and `time.monotonic`, so that a test can let a minute pass at once."""
 
     def __init__(self) -> None:
         self.offset_s = 0.0
@@ -35,12 +35,12 @@ class Probe:
     def record(
         self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
-        """SQLAlchemy's `before_cursor_execute`."""
+        """Listen to SQLAlchemy's event `before_cursor_execute`."""
         style = conn.dialect.paramstyle
         self.statements.append({"sql": statement, "parameters": parameters, "style": style})
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """One command of the harness: `statements`, `count`, `advance`, `listening`, `pool`."""
+        """Answer one question of the harness: `statements`, `count`, `advance`, `listening` or `pool`."""
         match question["ask"]:
             case "statements":
                 return {"statements": self.statements[question["since"] :]}
@@ -57,7 +57,7 @@ class Probe:
                 return {"error": f"unknown question {other!r}"}
 
     def listen(self, control: socket.socket) -> None:
-        """Answer from a thread of its own until the harness hangs up."""
+        """Answer in a thread of its own until the harness closes the connection."""
 
         def loop() -> None:
             with control.makefile("rw") as stream:
@@ -69,7 +69,7 @@ class Probe:
 
 
 def pool_state(engine: Any) -> dict[str, Any]:
-    """Size and use of the candidate's connection pool; None where its pool has no such number."""
+    """Size and use of the candidate's connection pool; None for a number that its pool does not have."""
     pool = getattr(engine, "sync_engine", engine).pool
     size = pool.size() if hasattr(pool, "size") else None
     overflow = getattr(pool, "_max_overflow", None)

@@ -1,6 +1,6 @@
-"""What a serving process may see and use: bubblewrap where it works, a uid of its own, limits always.
+"""The sandbox of a serving process: bubblewrap where it works, a uid of its own for root, limits always.
 
-`confine` runs in the serving process, before anything of the candidate's is imported.
+`confine` runs in the serving process, before the candidate is imported.
 """
 
 import functools
@@ -31,7 +31,7 @@ CAP_DAC_READ_SEARCH = 1 << 2
 
 @functools.cache
 def kind() -> str:
-    """How candidates are kept apart on this machine: `bubblewrap`, `uid` or `limits`."""
+    """How candidates are isolated on this machine: `bubblewrap`, `uid` or `limits`."""
     if shutil.which("bwrap"):
         trial = [sys.executable, "-m", "evaluation.serving.namespaces"]
         if subprocess.run(trial, cwd=ROOT, capture_output=True).returncode == 0:
@@ -40,12 +40,12 @@ def kind() -> str:
 
 
 def own_uid() -> int | None:
-    """A uid that nobody has, when we may take one."""
+    """A uid that no account has, when this process is root and may switch to it; otherwise None."""
     return random.choice(UIDS) if os.geteuid() == 0 else None
 
 
 def confine(isolation: str, uid: int | None) -> None:
-    """Give up what the serving process does not need, and die with whoever keeps it; there is no way back."""
+    """Limit the serving process for good, drop its privileges, and let it die with its supervisor."""
     for name, limit in LIMITS.items():
         number = getattr(resource, name)
         hard = resource.getrlimit(number)[1]
@@ -55,18 +55,18 @@ def confine(isolation: str, uid: int | None) -> None:
         syscalls.prctl(syscalls.PR_SET_NO_NEW_PRIVS, 1)
     if uid is not None:
         resource.setrlimit(resource.RLIMIT_NPROC, (PROCESSES_OF_A_UID, PROCESSES_OF_A_UID))
-        become(uid, reading=isolation != "bubblewrap")
+        switch_user(uid, reading=isolation != "bubblewrap")
     elif isolation == "bubblewrap":
         syscalls.keep_capabilities(0)
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
     syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def become(uid: int, *, reading: bool) -> None:
-    """Be somebody else, who can no longer write or rule.
+def switch_user(uid: int, *, reading: bool) -> None:
+    """Switch to an unprivileged uid and give up all capabilities; see capabilities(7) and capset(2).
 
-    Of root's capabilities CAP_DAC_READ_SEARCH may stay (Python can lie in root's home), where we have it;
-    capabilities(7), capset(2).
+    With `reading`, CAP_DAC_READ_SEARCH is kept where we have it, because Python may be installed in root's
+    home.
     """
     status = Path("/proc/self/status").read_text()
     permitted = int(status.partition("CapPrm:")[2].split()[0], 16)

@@ -1,6 +1,6 @@
-"""The serving process: imports one candidate, creates what it declares, and serves it with uvicorn.
+"""The serving process: imports one candidate, creates its tables and indexes, and serves it with uvicorn.
 
-Forked by `forkserver.py`; the spawn request says what to serve, on which sockets.
+The fork server (`forkserver.py`) starts it. The spawn request names the candidate and the sockets.
 """
 
 import argparse
@@ -29,15 +29,17 @@ PACKAGE = "candidate"
 
 
 def main(request: "SpawnRequest", confine: Callable[[], None]) -> None:
-    """Serve until told to stop; report over the control socket whether the candidate was loaded."""
+    """Serve until a signal stops it; report over the control socket whether the candidate was loaded."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--without-probe", action="store_true")
-    parser.add_argument("--null", type=int, metavar="BYTES", help="serve this many ready bytes, no candidate")
+    parser.add_argument("--without-probe", action="store_true", help="do not install the probe")
+    parser.add_argument(
+        "--null", type=int, metavar="BYTES", help="serve this many bytes instead of a candidate"
+    )
     options = parser.parse_args(request.options)
     control = socket.socket(fileno=request.control)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
-    for chatty in ("httpx", "asyncio", "uvicorn.access"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    for name in ("httpx", "asyncio", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         confine()
         probe = None if options.without_probe or options.null is not None else install_probe()
@@ -52,14 +54,14 @@ def main(request: "SpawnRequest", confine: Callable[[], None]) -> None:
 
 
 def install_probe() -> "Probe":
-    """A probe; imported here, so that a process without one has no trace of it."""
+    """A new probe; it is imported here, so that a process without a probe holds no trace of one."""
     from evaluation.serving.probe import Probe
 
     return Probe()
 
 
 def load(directory: Path, probe: "Probe | None") -> Any:
-    """The candidate's ASGI application, its tables and indexes in place."""
+    """Import the candidate and create its tables and indexes; return its ASGI application."""
     spec = importlib.util.spec_from_file_location(
         PACKAGE, directory / "__init__.py", submodule_search_locations=[str(directory)]
     )
@@ -83,7 +85,7 @@ def load(directory: Path, probe: "Probe | None") -> Any:
 
 
 def serve(app: Any, listener: socket.socket) -> None:
-    """uvicorn on uvloop and httptools, the same settings for every candidate."""
+    """Serve with uvicorn on uvloop and httptools; the settings are the same for every candidate."""
     config = uvicorn.Config(
         app,
         loop="uvloop",

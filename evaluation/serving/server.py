@@ -1,4 +1,4 @@
-"""A running candidate, seen from the harness."""
+"""A running candidate, as the harness sees it."""
 
 import contextlib
 import json
@@ -22,7 +22,7 @@ FREE_PORT = ("127.0.0.1", 0)
 
 
 class Server:
-    """One serving process: where it listens, what it logs, what its probe says."""
+    """One serving process: its port, its log, its probe, its use of CPU and memory."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class Server:
         self._control = control.makefile("rw")
 
     def ask(self, question: str, **details: Any) -> dict[str, Any]:
-        """Ask the probe (see `Probe.answer`); CandidateError when the probe or the whole process is gone."""
+        """Ask the probe (see `Probe.answer`); CandidateError when it or the process no longer answers."""
         try:
             self._control.write(json.dumps({"ask": question, **details}) + "\n")
             self._control.flush()
@@ -54,7 +54,7 @@ class Server:
         return answer
 
     def _read_line(self) -> str:
-        """One line from the serving process; an empty one when it ends first."""
+        """One line from the serving process; an empty string when the process ends before it sends one."""
         sources: list[Any] = [self._socket, self.process]
         ready, _, _ = select.select(sources, [], [], START_DEADLINE_S)
         return self._control.readline() if self._socket in ready else ""
@@ -64,21 +64,21 @@ class Server:
         return self.log.read_text(errors="replace")
 
     def threads(self) -> int:
-        """How many threads the serving process has."""
+        """The number of threads in the serving process."""
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
 
     def cpu_seconds(self) -> float:
-        """CPU time of the serving process so far."""
+        """CPU time that the serving process has used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak_mb(self) -> float:
-        """The most memory the serving process has had, in MB."""
+        """The highest memory use of the serving process so far, in MB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 
     def wait_until_ready(self) -> None:
-        """Wait for the import, then for /health; CandidateError says which failed and why."""
+        """Wait for the import, then for /health; CandidateError with the reason when one of them fails."""
         line = ""
         with contextlib.suppress(OSError):
             line = self._read_line()
@@ -102,7 +102,7 @@ class Server:
             return False
 
     def stop(self) -> None:
-        """Stop the process and all that it started."""
+        """Stop the process and every process that it started."""
         with contextlib.suppress(OSError):
             self._control.close()
         self.process.stop()
@@ -119,7 +119,7 @@ def serving(
     options: tuple[str, ...] = (),
     address: tuple[str, int] = FREE_PORT,
 ) -> Iterator[Server]:
-    """Serve a candidate at an address while the block lasts; `options` are serve.py's."""
+    """Serve a candidate at an address while the block runs; `options` are those of `serve.py`."""
     directory = directory.resolve()
     urls = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     forkserver = forkservers.of(directory)

@@ -24,14 +24,14 @@ def setns(descriptor: int) -> None:
 
 
 def keep_capabilities(kept: int) -> None:
-    """Give up all capabilities but these (a mask of the first 32), for good."""
+    """Give up all other capabilities for good; `kept` is a mask of the first 32."""
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     effective_permitted_inheritable = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)
     checked(LIBC.capset(header, effective_permitted_inheritable), "capset")
 
 
 def checked(result: int, name: str) -> None:
-    """OSError when a call failed."""
+    """Raise OSError when a call has failed."""
     if result:
         number = ctypes.get_errno()
         raise OSError(number, f"{name}: {os.strerror(number)}")

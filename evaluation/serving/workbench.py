@@ -1,4 +1,4 @@
-"""The workbench: running services, and stages on which candidates are served, each with its own database."""
+"""The workbench: running services, and stages to serve candidates on, each stage with its own database."""
 
 import secrets
 import tempfile
@@ -26,7 +26,7 @@ CLAIM = "hofaz9:claimed"
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One clone of the dataset with a role and a Redis database of its own, for one candidate."""
+    """A clone of the dataset, a Postgres role and a Redis database, all for one candidate alone."""
 
     database: str
     role: str
@@ -47,7 +47,7 @@ class Stage:
         options: tuple[str, ...] = (),
         address: tuple[str, int] = FREE_PORT,
     ) -> Iterator[Server]:
-        """Serve a candidate on this stage; `options` are those of serve.py."""
+        """Serve a candidate on this stage; `options` are those of `serve.py`."""
         handle, name = tempfile.mkstemp(".log", "server-", self.folder)
         open(handle, "wb").close()
         log, redis_url = Path(name), redis_url or self.redis_url
@@ -57,12 +57,12 @@ class Stage:
             yield server
 
     def counters(self) -> Counters:
-        """What Postgres counts here."""
+        """The counters of Postgres for this stage's database."""
         return Counters(self.counters_url, self.database)
 
 
 class Workbench:
-    """Running services and the way to get stages from them."""
+    """Running services, from which stages are made."""
 
     def __init__(self, services: Services, cleaner: Cleaner, forkservers: ForkServers, folder: Path) -> None:
         self.services = services
@@ -72,7 +72,7 @@ class Workbench:
 
     @contextmanager
     def stage(self, products: int) -> Iterator[Stage]:
-        """A fresh clone of a dataset of this many products."""
+        """A stage with a fresh clone of the dataset of this many products."""
         admin_url = self.services.postgres_url
         template = dataset.ensure_template(admin_url, products)
         name = f"hofaz9_stage_{secrets.token_hex(4)}"
@@ -101,7 +101,7 @@ class Workbench:
             )
 
     def free_redis_database(self) -> int:
-        """A Redis database nobody uses; it is claimed by a key of ours."""
+        """The number of an unused Redis database, which is now claimed by a key of ours."""
         for number in range(1, 64):
             with redis.Redis.from_url(f"{self.services.redis_url.rstrip('/')}/{number}") as client:
                 try:
@@ -109,11 +109,11 @@ class Workbench:
                         return number
                 except redis.ResponseError:
                     break
-        raise InfrastructureError("no empty Redis database is left: FLUSHDB one of 1 to 15")
+        raise InfrastructureError("no empty Redis database is left: run FLUSHDB in one of 1 to 15")
 
 
 def create_role(admin_url: str, name: str, password: str) -> None:
-    """A role that owns the catalog's tables and may do nothing else."""
+    """Create a role that owns the catalog's tables and has no other rights."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(
             sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
@@ -123,19 +123,19 @@ def create_role(admin_url: str, name: str, password: str) -> None:
 
 
 def drop_role(admin_url: str, name: str) -> None:
-    """Take the role away again."""
+    """Drop the role."""
     with psycopg.connect(admin_url, autocommit=True) as connection:
         connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
 
 
 def empty_redis(url: str) -> None:
-    """Forget everything that a candidate left."""
+    """Delete everything that a candidate left in its Redis database."""
     with redis.Redis.from_url(url) as client:
         client.flushdb()
 
 
 def with_login(url: str, user: str, password: str, database: str) -> str:
-    """The same server, another user."""
+    """The URL with another user, password and database on the same server."""
     parts = urlsplit(url)
     netloc = f"{user}:{password}@{parts.hostname}:{parts.port or 5432}"
     return urlunsplit(parts._replace(netloc=netloc, path=f"/{database}", query=""))
@@ -143,7 +143,7 @@ def with_login(url: str, user: str, password: str, database: str) -> str:
 
 @contextmanager
 def open_workbench(mode: str = "embedded") -> Iterator[Workbench]:
-    """Services, cleaner and a private folder, all gone when the block is left."""
+    """Start services, cleaner and fork servers with a private folder; the end of the block removes all."""
     with Cleaner() as cleaner, tempfile.TemporaryDirectory(prefix="hofaz9-run-") as folder:
         cleaner.folder(Path(folder))
         with open_services(mode, cleaner=cleaner) as services, ForkServers(cleaner) as forkservers:

@@ -1,4 +1,4 @@
-"""The load client against the null server and against one that hangs up."""
+"""The load client, against the null server and against a server that closes its connections."""
 
 import threading
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ def null(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield null
 
 
-def test_a_closed_loop_sends_exactly_what_it_is_told(null: Server) -> None:
+def test_a_closed_loop_sends_exactly_the_requested_number(null: Server) -> None:
     plan = {"ports": [null.port], "clients": 7, "requests": READS, "seconds": 5, "stop_after": 100}
 
     [result] = run_client([plan])
@@ -36,7 +36,7 @@ def test_a_closed_loop_sends_exactly_what_it_is_told(null: Server) -> None:
     assert result["sent"] == 100
     assert result["outcomes"] == {"200": 100}
     assert len(result["latencies_ms"]) == 100
-    assert result["seconds"] < 4, "it waited for the end of the time"
+    assert result["seconds"] < 4, "the client waited until the time was over"
 
 
 def test_an_open_loop_keeps_its_rate(null: Server) -> None:
@@ -48,7 +48,7 @@ def test_an_open_loop_keeps_its_rate(null: Server) -> None:
     assert result["outcomes"].get("never sent", 0) <= 20
 
 
-def test_warm_up_is_kept_apart(null: Server) -> None:
+def test_the_warm_up_is_not_counted(null: Server) -> None:
     plan = {"ports": [null.port], "clients": 2, "requests": READS, "seconds": 0.2, "warm_up_s": 0.2}
 
     [result] = run_client([plan])
@@ -58,8 +58,8 @@ def test_warm_up_is_kept_apart(null: Server) -> None:
     assert result["cpu_seconds"] <= result["seconds"] + 0.05
 
 
-class HangsUp(BaseHTTPRequestHandler):
-    """Answers, and closes the connection every time."""
+class ClosesConnections(BaseHTTPRequestHandler):
+    """Answers every request, and then closes the connection."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -68,11 +68,11 @@ class HangsUp(BaseHTTPRequestHandler):
         self.wfile.write(b"ok")
 
     def log_message(self, *_: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
-def test_a_client_that_was_hung_up_on_comes_back() -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), HangsUp) as server:
+def test_a_client_connects_again_after_the_server_closed_the_connection() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), ClosesConnections) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         port = server.server_address[1]
         [result] = run_client(
@@ -83,7 +83,7 @@ def test_a_client_that_was_hung_up_on_comes_back() -> None:
     assert result["outcomes"] == {"200": 30}
 
 
-def test_a_write_waits_for_the_write_before_to_the_same_path(null: Server) -> None:
+def test_a_write_waits_for_an_earlier_write_to_the_same_path(null: Server) -> None:
     writes = [{"path": "/p", "method": "PUT", "body": "{}", "write": n} for n in range(1, 50)]
     plan = {"ports": [null.port], "clients": 5, "requests": [*writes, *READS], "seconds": 5, "stop_after": 60}
 

@@ -1,4 +1,4 @@
-"""Docker as a second way in: the same services, nothing left behind, a clear word without an engine."""
+"""Services in Docker: the settings, the cleanup, and the message when no engine answers."""
 
 import json
 import shutil
@@ -37,7 +37,7 @@ def engine_answers() -> bool:
 
 
 def compose_answers() -> bool:
-    """Whether the compose file can be read here (no engine is needed for that)."""
+    """Whether the compose file can be read here, which needs no engine."""
     return not subprocess.run(["docker", "compose", "version"], capture_output=True).returncode
 
 
@@ -56,17 +56,17 @@ def containers() -> set[str]:
 
 
 def settings(services: Services) -> tuple[dict[str, str], dict[str, str]]:
-    """What both services really run with, of what the embedded ones are given."""
+    """The current values of the settings that the embedded services are given."""
     with psycopg.connect(services.postgres_url) as connection:
         rows = connection.execute("select name, setting, unit from pg_settings").fetchall()
-    seen = {name: f"{value}{unit or ''}" for name, value, unit in rows if name in POSTGRES_SETTINGS}
+    postgres = {name: f"{value}{unit or ''}" for name, value, unit in rows if name in POSTGRES_SETTINGS}
     with redis.Redis.from_url(services.redis_url, decode_responses=True) as client:
-        return seen, {name: client.config_get(name)[name] for name in VALKEY_SETTINGS}
+        return postgres, {name: client.config_get(name)[name] for name in VALKEY_SETTINGS}
 
 
-def test_without_an_engine_there_is_no_verdict_but_a_clear_word(tmp_path: Path) -> None:
+def test_without_an_engine_there_is_no_verdict_and_a_clear_message(tmp_path: Path) -> None:
     command = [sys.executable, "evaluation/evaluation.py", "--services", "docker", "--out", str(tmp_path)]
-    environment = {"DOCKER_HOST": f"unix://{tmp_path}/nobody.sock", "PATH": "/usr/bin:/bin"}
+    environment = {"DOCKER_HOST": f"unix://{tmp_path}/missing.sock", "PATH": "/usr/bin:/bin"}
 
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
@@ -106,13 +106,13 @@ def test_a_killed_harness_leaves_no_container() -> None:
 def test_a_service_that_is_killed_interrupts_the_evaluation() -> None:
     started = time.monotonic()
     with Cleaner() as cleaner, pytest.raises(InfrastructureError, match="stopped in the middle"):
-        wait_a_minute_upon_a_killed_service(cleaner)
+        kill_a_service_and_wait(cleaner)
 
     assert time.monotonic() - started < 30
 
 
-def wait_a_minute_upon_a_killed_service(cleaner: Cleaner) -> None:
-    """As an evaluation waits for its suites."""
+def kill_a_service_and_wait(cleaner: Cleaner) -> None:
+    """Kill a service, then wait in the main thread, as an evaluation waits for its suites."""
     before = containers()
     with open_services("docker", cleaner=cleaner):
         kill = ["docker", "kill", min(containers() - before)]
@@ -121,17 +121,17 @@ def wait_a_minute_upon_a_killed_service(cleaner: Cleaner) -> None:
 
 
 @needs_compose
-def test_compose_gives_its_services_the_settings_of_the_embedded_ones() -> None:
+def test_compose_runs_the_services_with_the_settings_of_the_embedded_ones() -> None:
     command = ["docker", "compose", "config", "--format", "json"]
     services = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)[
         "services"
     ]
 
-    given = dict(word.removeprefix("-c").split("=", 1) for word in services["postgres"]["command"][1:])
+    postgres = dict(word.removeprefix("-c").split("=", 1) for word in services["postgres"]["command"][1:])
     words = services["redis"]["command"][1:]
-    asked = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
+    valkey = {name.removeprefix("--"): value for name, value in zip(words[::2], words[1::2], strict=True)}
 
-    assert given == POSTGRES_SETTINGS
-    assert asked == VALKEY_SETTINGS
+    assert postgres == POSTGRES_SETTINGS
+    assert valkey == VALKEY_SETTINGS
     assert services["postgres"]["image"] == POSTGRES_IMAGE
     assert services["redis"]["image"] == REDIS_IMAGE

@@ -1,4 +1,4 @@
-"""Gradings that are repeated: what counts as the same, and the process that burns a core beside them."""
+"""Repeated gradings: which verdicts count as the same, and the process that keeps a core busy."""
 
 import contextlib
 import os
@@ -22,19 +22,19 @@ def grading(outcome: str, rows: tuple[str, ...], *, busy: bool = False) -> Gradi
     return Grading(outcome, rows, "why", 1.0, busy)
 
 
-def test_gradings_with_one_and_the_wanted_verdict_do_not_differ() -> None:
+def test_gradings_with_the_expected_verdict_do_not_differ() -> None:
     assert differences(MUTANT, [grading("unresolved", RED)] * 3) == []
 
 
-def test_one_requirement_judged_otherwise_is_a_difference_though_the_outcome_is_the_same() -> None:
-    odd = grading("unresolved", ("R01 failed", "R02 failed"))
+def test_another_verdict_on_one_requirement_is_a_difference_even_if_the_outcome_is_the_same() -> None:
+    different = grading("unresolved", ("R01 failed", "R02 failed"))
 
-    [line] = differences(MUTANT, [grading("unresolved", RED), odd, grading("unresolved", RED)])
+    [line] = differences(MUTANT, [grading("unresolved", RED), different, grading("unresolved", RED)])
 
     assert line == "mutant, 2: unresolved; R01 failed; why"
 
 
-def test_gradings_that_agree_on_a_wrong_outcome_all_differ_from_what_is_wanted() -> None:
+def test_gradings_that_agree_on_a_wrong_outcome_all_differ_from_the_expected_one() -> None:
     lines = differences(MUTANT, [grading("resolved", GREEN)] * 2)
 
     assert [line.partition(";")[0] for line in lines] == [
@@ -43,16 +43,19 @@ def test_gradings_that_agree_on_a_wrong_outcome_all_differ_from_what_is_wanted()
     ]
 
 
-def test_a_busy_machine_may_give_no_verdict_of_timings_and_nothing_else() -> None:
+def test_no_verdict_on_timings_is_the_only_difference_that_a_busy_machine_may_make() -> None:
     unknown = ("R01 unknown", "R02 passed")
     late = Kind("late", "unresolved")
-    seen = [grading("unresolved", ("R01 failed", "R02 passed")), grading("no_verdict", unknown, busy=True)]
+    gradings = [
+        grading("unresolved", ("R01 failed", "R02 passed")),
+        grading("no_verdict", unknown, busy=True),
+    ]
 
-    assert differences(late, seen) == []
-    assert differences(late, seen[1:]) == []
+    assert differences(late, gradings) == []
+    assert differences(late, gradings[1:]) == []
     for wrong in (grading("resolved", GREEN, busy=True), grading("no_verdict", unknown)):
-        assert len(differences(late, [seen[0], wrong])) == 1
-    assert len(differences(late, [seen[0], grading("no_verdict", (), busy=True)])) == 1
+        assert len(differences(late, [gradings[0], wrong])) == 1
+    assert len(differences(late, [gradings[0], grading("no_verdict", (), busy=True)])) == 1
 
 
 @pytest.mark.parametrize(
@@ -62,11 +65,11 @@ def test_a_busy_machine_may_give_no_verdict_of_timings_and_nothing_else() -> Non
         ("timing", ["resolved", "unresolved"]),
     ],
 )
-def test_what_a_study_repeats_exists(study: str, wanted: list[str]) -> None:
+def test_the_patches_of_a_study_exist(study: str, wanted: list[str]) -> None:
     assert [one.wanted for one in kinds(STUDIES[study].names)] == wanted
 
 
-def test_the_busy_process_ends_with_its_block_however_that_ends() -> None:
+def test_the_busy_process_ends_with_its_block_even_after_an_interrupt() -> None:
     seen = []
 
     def interrupted(pid: int) -> None:

@@ -1,4 +1,4 @@
-"""Services start, answer, and leave nothing behind, however their harness ends."""
+"""Embedded services start, answer, and leave nothing behind, however the harness ends."""
 
 import os
 import shutil
@@ -35,7 +35,7 @@ with Cleaner() as cleaner, open_services("embedded", cleaner=cleaner, folder=Pat
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A short folder that every account may enter, for the services' private folders."""
+    """A folder with a short path that every account may enter, for the private folders of services."""
     path = Path(f"/tmp/hofaz9-test-{os.getpid()}-{time.monotonic_ns() % 10**6}")
     path.mkdir()
     path.chmod(0o755)
@@ -44,7 +44,7 @@ def place() -> Iterator[Path]:
 
 
 def processes_naming(text: str) -> list[int]:
-    """Processes whose command line or open listening service names a text."""
+    """Processes whose command line contains a text."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
@@ -57,13 +57,13 @@ def processes_naming(text: str) -> list[int]:
 
 
 def is_closed(url: str) -> bool:
-    """Whether nobody listens where a Redis URL points."""
+    """Whether no server listens on the port of a Redis URL."""
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", int(url.rpartition(":")[2]))) != 0
 
 
 def within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether a condition comes true before the deadline."""
+    """Poll a condition; return whether it was true before the deadline."""
     deadline = time.monotonic() + seconds
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -71,7 +71,7 @@ def within(seconds: float, condition: Callable[[], bool]) -> bool:
 
 
 def answer(services: Services) -> bool:
-    """Both services answer, and Postgres counts statements."""
+    """Whether both services answer and Postgres counts statements."""
     with psycopg.connect(services.postgres_url) as connection:
         counted = connection.execute("select count(*) from pg_stat_statements").fetchone()
     with redis.Redis.from_url(services.redis_url) as client:
@@ -89,7 +89,7 @@ def test_every_page_of_a_dataset_is_marked_as_visible_to_all(place: Path) -> Non
             ).fetchall()
 
     assert len(pages) == 5
-    assert all(seen == there > 0 for _, there, seen in pages), pages
+    assert all(visible == total > 0 for _, total, visible in pages), pages
 
 
 def test_services_answer_and_leave_nothing_behind(place: Path) -> None:
@@ -126,7 +126,7 @@ def test_a_withdrawn_process_is_left_alone() -> None:
         sleeper.kill()
 
 
-def test_a_taken_port_is_tried_once_and_another_taken(place: Path) -> None:
+def test_after_a_taken_port_the_next_one_is_tried(place: Path) -> None:
     account = embedded.Account()
     account.own(place)
     with socket.create_server(("127.0.0.1", 0)) as occupant, Cleaner() as cleaner:
@@ -152,7 +152,7 @@ def test_binaries_in_a_closed_folder_are_copied_with_their_libraries(place: Path
 
 
 @pytest.mark.parametrize("url", ["postgresql://nobody@127.0.0.1:1/none", "not a url"])
-def test_an_unreachable_database_is_our_trouble(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_database_is_a_failure_on_our_side(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", url)
     monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
 
@@ -164,7 +164,7 @@ def test_an_unreachable_database_is_our_trouble(url: str, monkeypatch: pytest.Mo
         pass
 
 
-def test_running_services_are_accepted_or_told_what_they_lack(
+def test_running_services_are_accepted_only_with_the_rights_they_need(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Cleaner() as cleaner, open_services(cleaner=cleaner, folder=place) as services:

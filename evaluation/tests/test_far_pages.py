@@ -1,4 +1,4 @@
-"""The way to far pages, on served catalogs with 2 000 products."""
+"""Far pages are reached and measured, on served catalogs with 2 000 products."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -40,14 +40,14 @@ def bench() -> Iterator[Workbench]:
 
 @contextmanager
 def walkers(bench: Workbench, candidate: Path) -> Iterator[Callable[[Listing], Walker]]:
-    """Those who look for pages of a served candidate."""
+    """Serve a candidate; yields a function that makes a walker for a listing."""
     with bench.stage(SMALL) as stage, stage.serving(candidate) as server:
         yield lambda listing: Walker(server, listing, Tables(stage.admin_url, listing))
 
 
 @pytest.fixture
 def opaque(tmp_path: Path) -> Path:
-    """The reference with a `next` that means nothing to the client."""
+    """The reference with a `next` that the client cannot read."""
     apply_patch(AFTER, OPAQUE.read_text(), tmp_path / "opaque")
     return tmp_path / "opaque"
 
@@ -61,9 +61,7 @@ def opaque(tmp_path: Path) -> Path:
         ("/products?limit=1", None),
     ],
 )
-def test_the_parameter_is_the_one_that_goes_along_with_the_walk(
-    spelling: str, parameter: Parameter | None
-) -> None:
+def test_the_parameter_is_the_one_that_follows_the_walk(spelling: str, parameter: Parameter | None) -> None:
     walk = [(1, 1), (2, 2), (3, 3), (4, 5)]
 
     steps = [Step(seen, last, spelling.format(seen=seen, last_id=last)) for seen, last in walk]
@@ -72,7 +70,7 @@ def test_the_parameter_is_the_one_that_goes_along_with_the_walk(
 
 
 @pytest.mark.parametrize("candidate", [BEFORE, AFTER], ids=lambda path: path.name)
-def test_a_readable_next_is_jumped_along_to_exactly_the_right_products(
+def test_a_readable_next_allows_a_jump_to_exactly_the_right_products(
     bench: Workbench, candidate: Path
 ) -> None:
     with walkers(bench, candidate) as walker_of:
@@ -87,7 +85,7 @@ def test_a_readable_next_is_jumped_along_to_exactly_the_right_products(
             assert len(page.ids) == PAGE_SIZE
 
 
-def test_an_opaque_next_is_walked_along_to_exactly_the_right_products(bench: Workbench, opaque: Path) -> None:
+def test_an_opaque_next_needs_a_walk_to_exactly_the_right_products(bench: Workbench, opaque: Path) -> None:
     with walkers(bench, opaque) as walker_of:
         walker = walker_of(ALL)
         for skipped in (40, FAR):
@@ -110,22 +108,22 @@ def test_a_walk_ends_when_its_time_is_over(
         assert read_page(walker.server, place.path).ids == walker.tables.ids(place.skipped, PAGE_SIZE)
 
 
-def test_windows_are_whole_and_have_no_page_in_common() -> None:
+def test_windows_hold_whole_pages_and_do_not_overlap() -> None:
     for listed in (180, 219, 1_000, 90_000):
         starts = places(listed)
 
-        assert all(later - sooner >= PAGES * PAGE_SIZE for sooner, later in pairwise(starts))
+        assert all(later - earlier >= PAGES * PAGE_SIZE for earlier, later in pairwise(starts))
         assert starts[-1] + PAGES * PAGE_SIZE <= listed
 
     assert places(900_000)[-1] / 900_000 >= 0.98
 
 
-def test_far_pages_of_both_catalogs_are_measured_whatever_they_cost(bench: Workbench) -> None:
-    said: list[str] = []
+def test_far_pages_of_both_catalogs_are_measured(bench: Workbench) -> None:
+    lines: list[str] = []
 
-    before, after = ([*measure_growth(bench, path, said.append, [SMALL])] for path in (BEFORE, AFTER))
+    before, after = ([*measure_growth(bench, path, lines.append, [SMALL])] for path in (BEFORE, AFTER))
 
-    assert len(said) == 2 * len(LISTINGS)
+    assert len(lines) == 2 * len(LISTINGS)
     for slow, fast in zip(before, after, strict=True):
         assert (slow.listing, slow.depth, slow.skipped) == (fast.listing, fast.depth, fast.skipped)
         if "category" in slow.listing:
@@ -136,7 +134,7 @@ def test_far_pages_of_both_catalogs_are_measured_whatever_they_cost(bench: Workb
         assert (slow.buffers or 0) > (fast.buffers or 0) > PAGE_SIZE
 
 
-def test_pages_with_other_products_than_the_tables_are_no_measurement(
+def test_pages_with_other_products_than_the_tables_are_not_measured(
     bench: Workbench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = Listing("is_active=false", "is_active and id <> 3")
@@ -150,7 +148,7 @@ def test_pages_with_other_products_than_the_tables_are_no_measurement(
 
 
 def changed(catalog: Path, folder: Path, *changes: tuple[str, str]) -> Path:
-    """A copy of a catalog with other words in its main module."""
+    """A copy of a catalog with replacements in its main module."""
     shutil.copytree(catalog, folder)
     text = (folder / "main.py").read_text()
     for old, new in changes:
@@ -164,7 +162,7 @@ LOADING = "\n    async def load("
 
 
 @pytest.mark.parametrize("answer", ["raise RuntimeError", "cursor = 0"])
-def test_a_next_that_cannot_be_forged_is_walked_along(bench: Workbench, tmp_path: Path, answer: str) -> None:
+def test_a_next_that_cannot_be_forged_needs_a_walk(bench: Workbench, tmp_path: Path, answer: str) -> None:
     signed = changed(
         AFTER,
         tmp_path / "signed",
@@ -181,7 +179,7 @@ def test_a_next_that_cannot_be_forged_is_walked_along(bench: Workbench, tmp_path
         assert read_page(walker.server, place.path).ids == walker.tables.ids(200, PAGE_SIZE)
 
 
-def test_a_page_that_does_not_come_is_told_and_is_no_measurement(bench: Workbench, tmp_path: Path) -> None:
+def test_a_page_that_fails_is_reported_and_not_measured(bench: Workbench, tmp_path: Path) -> None:
     refusal = "\n    if cursor > 900:\n        raise RuntimeError"
     broken = changed(AFTER, tmp_path / "broken", (LOADING, f"{refusal}{LOADING}"))
 

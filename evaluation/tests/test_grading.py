@@ -1,4 +1,4 @@
-"""What can be handed in, how it is laid out, and how gradings are told."""
+"""Submissions are read and turned into folders; gradings of predictions are written."""
 
 import json
 from pathlib import Path
@@ -24,13 +24,13 @@ PATCH = (ROOT / "patches/HOFAZ9.patch").read_text()
     ],
     ids=["bare", "with-folder"],
 )
-def test_a_patch_applies_with_the_folders_name_and_without(tmp_path: Path, patch: str) -> None:
+def test_a_patch_applies_with_and_without_the_name_of_the_folder(tmp_path: Path, patch: str) -> None:
     apply_patch(BEFORE, patch, tmp_path / "candidate")
 
     assert contents(tmp_path / "candidate") == contents(AFTER)
 
 
-def test_a_patch_that_does_not_fit_says_where(tmp_path: Path) -> None:
+def test_the_message_for_a_patch_that_does_not_apply_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(PatchFailedError, match=r"cache\.py|crud\.py"):
         apply_patch(AFTER, PATCH, tmp_path / "candidate")
 
@@ -38,7 +38,7 @@ def test_a_patch_that_does_not_fit_says_where(tmp_path: Path) -> None:
 @pytest.mark.parametrize("patch", ["", "  \n", "just words\n"])
 def test_a_patch_without_a_change_is_empty(tmp_path: Path, patch: str) -> None:
     with pytest.raises(EmptyPatchError):
-        Submission("p", tmp_path, patch).laid_out(tmp_path / "candidate")
+        Submission("p", tmp_path, patch).as_folder(tmp_path / "candidate")
 
 
 ROW = {"instance_id": "HOFAZ9", "model_name_or_path": "some/model", "model_patch": PATCH}
@@ -72,12 +72,12 @@ def test_a_bad_predictions_file_is_a_usage_error(tmp_path: Path, name: str, text
         read_submissions([tmp_path / name])
 
 
-def test_what_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+def test_a_missing_path_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere"):
         read_submissions([tmp_path / "nowhere"])
 
 
-def test_two_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
+def test_two_submissions_of_one_name_get_unique_names(tmp_path: Path) -> None:
     names = [one.name for one in read_submissions([AFTER, AFTER])]
 
     assert names == ["repository_after", "repository_after-2"]
@@ -87,7 +87,7 @@ def test_two_of_one_name_get_names_of_their_own(tmp_path: Path) -> None:
     ("outcome", "listed"),
     [("resolved", "resolved_ids"), ("tampered", "unresolved_ids"), ("timeout", "error_ids")],
 )
-def test_a_run_summary_has_the_fields_that_readers_know(tmp_path: Path, outcome: str, listed: str) -> None:
+def test_a_run_summary_has_the_fields_of_swebench(tmp_path: Path, outcome: str, listed: str) -> None:
     tests = [{"nodeid": "a", "outcome": "passed"}, {"nodeid": "b", "outcome": "failed"}]
     report = {"outcome": outcome, "run_id": "0" * 8, "results": {"after": {"tests": tests}}}
     instance = {"FAIL_TO_PASS": ["a", "b"], "PASS_TO_PASS": ["c"]}

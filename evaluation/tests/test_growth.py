@@ -1,4 +1,4 @@
-"""How growth laws follow from page costs, and how a report keeps and tells them."""
+"""Growth laws follow from page costs, and a report contains them."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ SIZES = (10_000, 100_000, 1_000_000)
 
 
 def cost(products: int, buffers: float | None, depth: float = 0.01, trouble: str | None = None) -> PageCost:
-    """A page of the whole listing whose time is a tenth of its buffers."""
+    """The cost of a page of the listing of all products; its ms are a tenth of its buffers."""
     ms = None if buffers is None else buffers / 10
     return PageCost(products, "", depth, 0, products, True, 2, 2, 50, buffers, ms, 9, 9.0, trouble)
 
@@ -37,7 +37,7 @@ def cost(products: int, buffers: float | None, depth: float = 0.01, trouble: str
         ((100, None, 1_000), "unknown"),
     ],
 )
-def test_the_law_is_that_of_the_exponent(buffers: tuple[float | None, ...], law: str) -> None:
+def test_the_exponent_decides_the_law(buffers: tuple[float | None, ...], law: str) -> None:
     [found] = laws([cost(products, spent) for products, spent in zip(SIZES, buffers, strict=False)])
 
     assert (found.buffers_law, found.ms_law) == (law, law)
@@ -48,7 +48,7 @@ def test_the_exponent_is_the_power_of_the_size() -> None:
     assert exponent([(10, 1.0), (10, 2.0), (10, 3.0)]) is None
 
 
-def test_a_page_that_lies_elsewhere_than_wanted_says_nothing() -> None:
+def test_a_page_at_another_depth_than_requested_does_not_count() -> None:
     costs = [cost(10_000, 100), cost(100_000, 1_000), cost(1_000_000, 100, trouble="no farther")]
 
     assert [law.buffers_law for law in laws(costs)] == ["unknown"]
@@ -63,7 +63,7 @@ def test_every_listing_and_depth_has_a_law_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("deep", "alike"), [(109, True), (91, True), (111, False), (89, False)])
-def test_within_a_tenth_of_the_shallowest_is_alike(deep: float, alike: bool) -> None:
+def test_a_page_within_a_tenth_of_the_shallowest_is_alike(deep: float, alike: bool) -> None:
     [found] = deepenings([cost(10_000, 100), cost(10_000, deep, depth=0.99)])
 
     assert (found.buffers_ratio, found.is_alike) == (deep / 100, alike)
@@ -77,7 +77,7 @@ def test_without_the_shallowest_page_there_is_nothing_to_compare_with() -> None:
 
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
-    """A resolved report in which pages grow on one side and do not on the other."""
+    """A resolved report in which the cost of pages grows on one side only."""
     before = replace(measured({"R10": "failed"}), growth=tuple(cost(size, size) for size in SIZES))
     flat = [cost(size, 50, depth) for size in SIZES for depth in (0.01, 0.99)]
     after = replace(measured({}), growth=(*flat, cost(10_000, None, 0.5, "GET /products: 500")))
@@ -85,7 +85,7 @@ def report(tmp_path: Path) -> Path:
     return document.write(document.as_report(found), tmp_path)
 
 
-def test_a_report_with_growth_is_judged_again_the_same(report: Path) -> None:
+def test_a_report_with_growth_gets_the_same_verdicts_again(report: Path) -> None:
     assert regrade_main([str(report)]) == RESOLVED
 
 
@@ -97,7 +97,7 @@ def test_a_law_that_does_not_follow_from_the_pages_is_noticed(report: Path) -> N
     assert regrade_main([str(report)]) == NO_VERDICT
 
 
-def test_a_report_from_before_there_was_growth_is_judged_again(report: Path) -> None:
+def test_an_older_report_without_growth_can_be_judged_again(report: Path) -> None:
     old = json.loads(report.read_text())
     del old["growth"]
     report.write_text(json.dumps(old))
@@ -107,12 +107,12 @@ def test_a_report_from_before_there_was_growth_is_judged_again(report: Path) -> 
     assert "1,000,000 products" not in markdown.text([old])
 
 
-def test_what_a_person_reads_has_sizes_laws_and_troubles(report: Path) -> None:
+def test_the_summaries_show_sizes_laws_and_failures(report: Path) -> None:
     found = json.loads(report.read_text())
 
-    for told in (terminal.summary(found), markdown.text([found])):
-        assert "1,000,000 / 100,000.0 ms" in told
-        assert "linear (n^1.00)" in told
-        assert "flat (n^0.00)" in told
-        assert "3 of 3 deeper pages within 10 %" in told
-        assert "GET /products: 500" in told
+    for summary in (terminal.summary(found), markdown.text([found])):
+        assert "1,000,000 / 100,000.0 ms" in summary
+        assert "linear (n^1.00)" in summary
+        assert "flat (n^0.00)" in summary
+        assert "3 of 3 deeper pages within 10 %" in summary
+        assert "GET /products: 500" in summary

@@ -1,4 +1,4 @@
-"""How verdicts follow from records."""
+"""Verdicts and outcomes follow from records."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ WORK = tuple(WorkSample(name, 200, 3, 3, 1, 1, 1, 1, "") for name in ("first_pag
 
 
 def measured(broken: dict[str, str]) -> Measured:
-    """A candidate with one test a requirement and one shared; `broken` says which went wrong how."""
+    """A candidate with one test for each requirement and one shared; `broken` has the bad outcomes."""
     names = [*REQUIREMENTS, "shared"]
     tests = tuple(
         CaseResult(name, broken.get(name, "passed"), None if name == "shared" else name) for name in names
@@ -30,7 +30,7 @@ def measured(broken: dict[str, str]) -> Measured:
     return Measured("c", SuiteRun(0, tests, 1.0), WORK, ())
 
 
-def test_all_green_is_resolved() -> None:
+def test_a_candidate_that_passes_all_tests_is_resolved() -> None:
     good = measured({})
 
     assert outcome_of(good, judge(good)).name == "resolved"
@@ -38,17 +38,17 @@ def test_all_green_is_resolved() -> None:
 
 @pytest.mark.parametrize("outcome", ["failed", "error", "skipped"])
 @pytest.mark.parametrize("name", ["R07", "shared"])
-def test_nothing_but_a_pass_is_a_pass(name: str, outcome: str) -> None:
+def test_only_passed_tests_count(name: str, outcome: str) -> None:
     bad = measured({name: outcome})
 
-    outcome_seen = outcome_of(bad, judge(bad))
+    judged = outcome_of(bad, judge(bad))
 
-    assert outcome_seen.name == "unresolved"
-    assert name in outcome_seen.reason
+    assert judged.name == "unresolved"
+    assert name in judged.reason
     assert [v.requirement for v in judge(bad) if not v.passed] == ([name] if name != "shared" else [])
 
 
-def test_green_tests_do_not_outweigh_a_sign_of_tampering() -> None:
+def test_a_sign_of_tampering_outweighs_passed_tests() -> None:
     cheat = replace(measured({}), signals=(Signal("no_work", "GET /products"),))
 
     assert outcome_of(cheat, judge(cheat)).name == "tampered"
@@ -68,7 +68,7 @@ def test_the_split_compares_both_sides() -> None:
 
 
 def loaded(candidate_p95_ms: float, null_p95_ms: float, status: str = "200") -> Measured:
-    """A candidate whose tests are green, with these times of 500 clients on one page, warm and cold."""
+    """A candidate that passes all tests, with these P95 for 500 clients on one page, warm and cold."""
 
     def rounds(p95_ms: float) -> tuple[Round, ...]:
         return (Round(500, 1000.0, p95_ms, p95_ms, p95_ms, p95_ms, 0.1),) * 5
@@ -92,28 +92,28 @@ def loaded(candidate_p95_ms: float, null_p95_ms: float, status: str = "200") -> 
     ],
     ids=["quick", "quick-on-a-slow-machine", "slow", "slow-on-a-slow-machine"],
 )
-def test_a_slow_candidate_is_blamed_only_where_the_null_server_is_quick(
+def test_a_slow_candidate_fails_only_where_the_null_server_is_quick(
     candidate_p95_ms: float, null_p95_ms: float, passed: bool | None, outcome: str
 ) -> None:
-    seen = loaded(candidate_p95_ms, null_p95_ms)
-    verdicts = judge(seen)
+    candidate = loaded(candidate_p95_ms, null_p95_ms)
+    verdicts = judge(candidate)
 
     assert verdicts[0].passed is passed
-    assert outcome_of(seen, verdicts).name == outcome
+    assert outcome_of(candidate, verdicts).name == outcome
 
 
-def test_what_fails_otherwise_is_unresolved_even_where_the_machine_cannot_tell() -> None:
+def test_a_failed_requirement_is_unresolved_even_where_timings_cannot_be_judged() -> None:
     slow = loaded(270, 90)
-    seen = replace(measured({"R07": "failed"}), load=slow.load)
+    candidate = replace(measured({"R07": "failed"}), load=slow.load)
 
-    assert outcome_of(seen, judge(seen)).name == "unresolved"
+    assert outcome_of(candidate, judge(candidate)).name == "unresolved"
 
 
-def test_a_quick_error_is_no_pass() -> None:
+def test_a_quick_error_does_not_meet_r01() -> None:
     assert judge(loaded(5, 5, status="500"))[0].passed is False
 
 
-def test_the_same_server_twice_is_no_difference() -> None:
+def test_two_measurements_of_one_server_do_not_differ() -> None:
     same = [Round(500, float(rate), 1, 1, 1, 1, 0.1) for rate in (100, 104, 98, 101, 99, 102)]
     other = [replace(one, throughput=one.throughput * 1.5) for one in same]
 
@@ -122,12 +122,12 @@ def test_the_same_server_twice_is_no_difference() -> None:
 
 
 @pytest.mark.parametrize(("factor", "differs"), [(1.01, False), (1.5, True)])
-def test_the_null_server_is_held_against_itself(factor: float, differs: bool) -> None:
+def test_the_null_server_is_compared_with_itself(factor: float, differs: bool) -> None:
     hot = loaded(40, 20).load[-1]
     rates = (100.0, 104.0, 98.0, 101.0, 99.0)
     null = tuple(replace(hot.null_rounds[0], throughput=rate) for rate in rates)
     again = tuple(replace(one, throughput=factor * one.throughput) for one in null)
 
-    told = timings.evidence(replace(hot, null_rounds=null, null_again_rounds=again))
+    evidence = timings.evidence(replace(hot, null_rounds=null, null_again_rounds=again))
 
-    assert told["null_differs_from_itself"] is differs
+    assert evidence["null_differs_from_itself"] is differs

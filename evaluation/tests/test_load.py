@@ -1,4 +1,4 @@
-"""Which requests the rounds of a scenario send, and a stampede upon two processes that share one cache."""
+"""The requests of each round of a scenario, and a stampede on two processes that share one cache."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from evaluation.serving.workbench import open_workbench
 REFERENCE = Path(__file__).parents[2] / "repository_after"
 
 
-def test_no_two_rounds_of_a_candidate_begin_on_the_same_part_of_the_requests() -> None:
+def test_every_round_of_a_candidate_starts_at_another_part_of_the_requests() -> None:
     for kind in scenarios(100_000, [1, 2, 3], ["/products?limit=20"] * ROUNDS, '"tag"'):
         if len(kind.requests) < kind.rounds:
             continue
@@ -27,7 +27,7 @@ def test_only_a_candidates_first_round_has_the_long_warm_up() -> None:
     assert plan_of_round(popular, [1], "null", 0)["warm_up_s"] == warm_ups[1]
 
 
-def test_the_versions_that_are_written_count_upwards() -> None:
+def test_every_write_has_a_higher_version_than_the_last() -> None:
     versions = [one["write"] for one in mixed_requests([1, 2, 3]) if "write" in one]
 
     assert versions == sorted(set(versions))
@@ -35,8 +35,8 @@ def test_the_versions_that_are_written_count_upwards() -> None:
 
 def test_two_processes_of_the_reference_load_a_cold_page_once() -> None:
     with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
-        seen = measure_stampede(stage, REFERENCE, processes=2, rounds=2)
+        stampede = measure_stampede(stage, REFERENCE, processes=2, rounds=2)
 
-    assert seen.outcomes == {"200": 2 * CLIENTS}
-    assert seen.bodies_wrong == 0
-    assert seen.statements_per_request * CLIENTS == 3
+    assert stampede.outcomes == {"200": 2 * CLIENTS}
+    assert stampede.bodies_wrong == 0
+    assert stampede.statements_per_request * CLIENTS == 3

@@ -1,4 +1,4 @@
-"""The list form of the instance, read by the packages that read such lists, where they are installed."""
+"""The list form of the instance can be loaded by `datasets` and `swebench`, where they are installed."""
 
 import json
 import os
@@ -15,12 +15,12 @@ from evaluation.instance import list_form
 
 ROOT = Path(__file__).parents[2]
 LIST = ROOT / "instances/HOFAZ9.list.json"
-OURS = (".git", ".venv", "reports", "__pycache__", ".*_cache")
+NOT_COPIED = (".git", ".venv", "reports", "__pycache__", ".*_cache")
 
 
 @pytest.fixture(scope="session")
 def row() -> dict[str, Any]:
-    """The only row."""
+    """The only row of the list form."""
     [row] = json.loads(LIST.read_text())
     assert isinstance(row, dict)
     return row
@@ -28,22 +28,22 @@ def row() -> dict[str, Any]:
 
 @pytest.fixture
 def testbed(tmp_path: Path) -> Path:
-    """A clone of this repository, as an image of the list form holds one."""
+    """A clone of this repository, like the one in the image that the list form names."""
     folder = tmp_path / "testbed"
-    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*OURS))
-    who = ("-c", "user.name=t", "-c", "user.email=t@example.org")
-    for command in (("init", "-q"), ("add", "-A"), (*who, "commit", "-qm", "base")):
+    shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    author = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    for command in (("init", "-q"), ("add", "-A"), (*author, "commit", "-qm", "base")):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
 
 
-def test_the_list_form_is_the_instance_and_the_patch_of_now(row: dict[str, Any]) -> None:
+def test_the_list_form_is_up_to_date_with_instance_and_patch(row: dict[str, Any]) -> None:
     instance = json.loads((ROOT / "instances/HOFAZ9.json").read_text())
 
-    assert row == list_form(instance), "refresh it: python -m evaluation.instance"
+    assert row == list_form(instance), "update it with: python -m evaluation.instance"
 
 
-def test_no_id_of_a_test_holds_a_space(row: dict[str, Any]) -> None:
+def test_no_test_id_contains_a_space(row: dict[str, Any]) -> None:
     matrix = json.loads((ROOT / "instances/mutants.json").read_text())
     ids = {*row["FAIL_TO_PASS"], *row["PASS_TO_PASS"]}
     ids |= {nodeid for mutant in matrix.values() for nodeid in mutant["killed_by"]}
@@ -51,7 +51,9 @@ def test_no_id_of_a_test_holds_a_space(row: dict[str, Any]) -> None:
     assert [nodeid for nodeid in ids if " " in nodeid] == []
 
 
-def test_the_patch_of_the_list_form_fits_the_whole_repository(row: dict[str, Any], testbed: Path) -> None:
+def test_the_patch_of_the_list_form_applies_to_the_whole_repository(
+    row: dict[str, Any], testbed: Path
+) -> None:
     subprocess.run(["git", "apply", "-"], cwd=testbed, input=row["patch"], text=True, check=True)
 
     assert contents(testbed / "repository_before") == contents(ROOT / "repository_after")
@@ -84,7 +86,7 @@ def test_swebench_builds_a_test_spec(row: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("solved", [False, True])
-def test_swebench_grades_what_the_eval_script_prints(
+def test_swebench_grades_the_output_of_the_eval_script(
     row: dict[str, Any], testbed: Path, tmp_path: Path, solved: bool
 ) -> None:
     utils = pytest.importorskip("swebench.harness.utils", reason="the swebench package is not installed")
@@ -113,7 +115,7 @@ def test_swebench_grades_what_the_eval_script_prints(
     prediction = {"instance_id": "HOFAZ9", "model_patch": row["patch"]}
     report = grading.get_eval_report(spec, prediction, str(tmp_path / "log"), True)["HOFAZ9"]
 
-    said = (tmp_path / "log").read_text()[-3000:]
-    assert report["resolved"] == solved, said
-    assert report["tests_status"]["PASS_TO_PASS"] == {"success": few["PASS_TO_PASS"], "failure": []}, said
-    assert bool(report["tests_status"]["FAIL_TO_PASS"]["failure"]) != solved, said
+    output = (tmp_path / "log").read_text()[-3000:]
+    assert report["resolved"] == solved, output
+    assert report["tests_status"]["PASS_TO_PASS"] == {"success": few["PASS_TO_PASS"], "failure": []}, output
+    assert bool(report["tests_status"]["FAIL_TO_PASS"]["failure"]) != solved, output

@@ -1,4 +1,4 @@
-"""What is derived from the two catalogs is true to them."""
+"""The files that are derived from the two catalogs are up to date."""
 
 import json
 import os
@@ -13,7 +13,7 @@ BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"
 
 
 def files(folder: Path) -> dict[str, str]:
-    """The modules of a catalog."""
+    """The modules of a catalog, by name."""
     return {path.name: path.read_text() for path in folder.glob("*.py")}
 
 
@@ -27,18 +27,18 @@ def test_the_patch_turns_the_baseline_into_the_reference(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("name", ["__init__.py", "errors.py", "schemas.py"])
-def test_files_without_a_performance_idea_are_the_same(name: str) -> None:
+def test_modules_without_optimisations_are_the_same(name: str) -> None:
     assert (BEFORE / name).read_bytes() == (AFTER / name).read_bytes()
 
 
-def test_both_catalogs_have_the_same_files_but_for_new_concepts() -> None:
+def test_the_reference_adds_only_modules_for_new_concepts() -> None:
     new = {"cache.py", "compression.py", "fast_path.py", "http_cache.py", "next_call.py", "timing.py"}
 
     assert set(files(AFTER)) - set(files(BEFORE)) == new
     assert not set(files(BEFORE)) - set(files(AFTER))
 
 
-def test_every_requirement_has_a_test_that_must_turn_green() -> None:
+def test_every_requirement_has_a_test_that_fails_before_and_passes_after() -> None:
     instance = json.loads((ROOT / "instances/HOFAZ9.json").read_text())
     listed = json.loads((ROOT / "instances/HOFAZ9.list.json").read_text())
     needed = {test for row in instance["requirements"] for test in row["tests"]}
@@ -77,7 +77,7 @@ print(*sorted(app.openapi()["paths"]))
 """
 
 
-def test_both_applications_are_fastapis_that_tests_and_tools_can_use() -> None:
+def test_both_applications_are_fastapi_instances_that_tools_can_use() -> None:
     environment = {
         **os.environ,
         "DATABASE_URL": "postgresql://u@127.0.0.1:1/d",

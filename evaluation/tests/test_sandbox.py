@@ -1,4 +1,4 @@
-"""Candidates that misbehave: stopped within their limits, and the next one is served as if nothing was."""
+"""Hostile candidates are stopped by their limits, and the next candidate is served without harm."""
 
 import contextlib
 import shutil
@@ -27,7 +27,7 @@ for _ in range(40):
         time.sleep(600)
 """,
     "allocates": "hoard = [bytearray(1 << 28) for _ in range(10_000)]",
-    "deaf": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
+    "ignores-sigterm": "signal.signal(signal.SIGTERM, signal.SIG_IGN)",
     "fills": """
 with open("/tmp/hofaz9-filler", "wb") as file:
     for _ in range(4_000):
@@ -43,24 +43,24 @@ def stage() -> Iterator[Stage]:
 
 
 def processes_of(stage: Stage, candidate: Path) -> list[int]:
-    """Serving processes of a candidate and what they started, by the mark that they were born with."""
+    """The serving processes of a candidate and their descendants, found by the mark in their environment."""
     forkserver = stage.forkservers.of(candidate.resolve())
     return [pid for pid in processes_with(f"{MARK}={forkserver.mark}") if pid != forkserver.process.pid]
 
 
-@pytest.mark.parametrize("trick", list(HOSTILE))
+@pytest.mark.parametrize("behaviour", list(HOSTILE))
 def test_a_hostile_candidate_is_stopped_and_the_next_is_unharmed(
-    stage: Stage, tmp_path: Path, trick: str
+    stage: Stage, tmp_path: Path, behaviour: str
 ) -> None:
     hostile = tmp_path / "hostile"
     shutil.copytree(ROOT / "repository_after", hostile, ignore=shutil.ignore_patterns("__pycache__"))
     main = hostile / "main.py"
-    main.write_text(main.read_text() + "\nimport os, signal, sys\n" + HOSTILE[trick])
+    main.write_text(main.read_text() + "\nimport os, signal, sys\n" + HOSTILE[behaviour])
     tmp_path.chmod(0o755)
 
     started = time.monotonic()
-    stopped = (CandidateError,) if trick in ("allocates", "fills") else ()
-    with contextlib.suppress(*stopped), stage.serving(hostile):
+    expected = (CandidateError,) if behaviour in ("allocates", "fills") else ()
+    with contextlib.suppress(*expected), stage.serving(hostile):
         pass
     took_s = time.monotonic() - started
 
@@ -72,7 +72,7 @@ def test_a_hostile_candidate_is_stopped_and_the_next_is_unharmed(
         assert fetch(server, "/products/1")[0] == 200
 
 
-def test_a_candidate_sees_neither_tests_nor_secrets(
+def test_a_candidate_can_read_neither_tests_nor_secrets(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_OF_THE_HARNESS", "x")
@@ -88,8 +88,8 @@ def test_a_candidate_sees_neither_tests_nor_secrets(
     with stage.serving(curious) as server:
         seen = next(line for line in server.log_text().splitlines() if line.startswith("SEES")).split()
 
-    assert seen[2] == "False", "the environment of the harness reaches the candidate"
+    assert seen[2] == "False", "the candidate can read the environment of the harness"
     if sandbox.kind() == "bubblewrap":
-        assert seen[1] == "False", "the tests can be read"
+        assert seen[1] == "False", "the candidate can read the tests"
     if sandbox.kind() != "limits":
         assert seen[3] != "0", "the candidate runs as root"

@@ -1,4 +1,4 @@
-"""Services come, answer, and leave nothing behind."""
+"""A killed harness leaves nothing behind; incomplete datasets and folders are refused."""
 
 import subprocess
 import sys
@@ -47,20 +47,20 @@ def test_a_killed_harness_leaves_no_process_and_no_folder() -> None:
     assert not Path(cluster).exists()
 
 
-def test_a_half_loaded_dataset_is_refused() -> None:
+def test_an_incomplete_dataset_is_refused() -> None:
     with open_workbench() as bench:
         url = bench.services.postgres_url
         template = ensure_template(url, 100)
         broken = url.replace("/postgres", f"/{template}")
         with psycopg.connect(broken) as connection:
             connection.execute("delete from reviews where id = 800")
-        with pytest.raises(InfrastructureError, match="not whole"):
+        with pytest.raises(InfrastructureError, match="incomplete"):
             verify(broken, 100)
 
     assert expected_facts(100)[-1] == 785
 
 
-def test_a_folder_that_is_no_candidate_is_named(tmp_path: Path) -> None:
+def test_the_message_for_a_folder_that_is_not_a_candidate_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(CandidateError, match=r"main\.py"):
         checked_directory(tmp_path)
     with pytest.raises(CandidateError, match="no candidate folder"):

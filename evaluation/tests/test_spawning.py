@@ -1,4 +1,4 @@
-"""Forked serving processes: each as if it had been started alone, and none of them left behind."""
+"""Forked serving processes share nothing, and none of them is left behind."""
 
 import contextlib
 import json
@@ -79,13 +79,13 @@ def variant(tmp_path: Path, extra: str) -> Path:
 
 
 def seen_by(server: Server) -> dict[str, Any]:
-    """What a server that REPORTS has printed."""
+    """What a server whose candidate contains REPORTS has printed."""
     line = next(line for line in server.log_text().splitlines() if line.startswith("SEES "))
     seen: dict[str, Any] = json.loads(line[5:])
     return seen
 
 
-def test_servers_of_one_forkserver_share_nothing(stage: Stage, tmp_path: Path) -> None:
+def test_servers_of_one_fork_server_share_nothing(stage: Stage, tmp_path: Path) -> None:
     candidate = variant(tmp_path, REPORTS)
 
     with stage.serving(candidate) as one, stage.serving(candidate) as other:
@@ -96,7 +96,7 @@ def test_servers_of_one_forkserver_share_nothing(stage: Stage, tmp_path: Path) -
     assert not second["patched"], "a library patched by one server is patched in another"
 
 
-def test_a_server_finds_itself_as_if_started_alone(
+def test_a_server_has_only_the_environment_and_descriptors_it_needs(
     stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SECRET_OF_THE_HARNESS", "x")
@@ -108,29 +108,30 @@ def test_a_server_finds_itself_as_if_started_alone(
     allowed = {"PATH", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", MARK}
     assert set(seen["environment"]) - allowed == {"DATABASE_URL", "REDIS_URL"}
     assert seen["environment"]["DATABASE_URL"] == stage.url
-    assert seen["descriptors"] == 5, "more than standard streams, listener and control is open"
+    assert seen["descriptors"] == 5, "more is open than the standard streams, listener and control socket"
     assert seen["cpu"] == sandbox.LIMITS["RLIMIT_CPU"]
     assert seen["threads"] == ["MainThread"]
     assert seen["session"]
     assert not seen["ignored"]
 
 
-def test_a_forkserver_has_one_thread_and_no_candidate(stage: Stage) -> None:
+def test_a_fork_server_has_one_thread_and_no_sockets_of_servers(stage: Stage) -> None:
     with stage.serving(REFERENCE):
         pid = stage.forkservers.of(REFERENCE).process.pid
         threads = os.listdir(f"/proc/{pid}/task")
         held = [os.readlink(path) for path in Path(f"/proc/{pid}/fd").iterdir()] if os.geteuid() == 0 else []
 
     assert len(threads) == 1
-    assert len([name for name in held if name.startswith("socket:")]) <= 1, "it holds a server's sockets"
+    sockets = [name for name in held if name.startswith("socket:")]
+    assert len(sockets) <= 1, "the fork server holds the sockets of a server"
 
 
 def test_uvloop_and_httptools_serve(stage: Stage, tmp_path: Path) -> None:
-    shows = (
+    prints_loop = (
         "print('LOOP', type(__import__('asyncio').get_running_loop()).__module__, "
         "getattr(send, '__self__', send).__class__.__module__, flush=True)"
     )
-    candidate = variant(tmp_path, WRAPPED.format(before=shows, after="pass"))
+    candidate = variant(tmp_path, WRAPPED.format(before=prints_loop, after="pass"))
 
     with stage.serving(candidate) as server:
         fetch(server, "/products/1")
@@ -156,31 +157,33 @@ def test_scratch_files_do_not_outlive_their_server(stage: Stage, tmp_path: Path)
     assert seen == [False, False]
 
 
-def test_a_stopped_server_has_shut_down_in_order(stage: Stage, tmp_path: Path) -> None:
-    goodbye = "print('GOODBYE', scope['type'], flush=True)"
-    candidate = variant(tmp_path, WRAPPED.format(before="pass", after=goodbye))
+def test_a_stopped_server_shuts_down_gracefully(stage: Stage, tmp_path: Path) -> None:
+    prints_shutdown = "print('SHUT DOWN', scope['type'], flush=True)"
+    candidate = variant(tmp_path, WRAPPED.format(before="pass", after=prints_shutdown))
 
     with stage.serving(candidate) as server:
         assert server.process.poll() is None
 
-    assert "GOODBYE lifespan" in server.log_text()
+    assert "SHUT DOWN lifespan" in server.log_text()
     assert server.process.poll() == -signal.SIGTERM
 
 
-def test_a_server_that_ends_says_so(stage: Stage, tmp_path: Path) -> None:
-    farewell = "scope.get('path') == '/end' and (print('FAREWELL', flush=True), __import__('os')._exit(7))"
-    candidate = variant(tmp_path, WRAPPED.format(before=farewell, after="pass"))
+def test_the_end_of_a_server_is_reported_with_its_log(stage: Stage, tmp_path: Path) -> None:
+    exits = "scope.get('path') == '/end' and (print('LAST LINE', flush=True), __import__('os')._exit(7))"
+    candidate = variant(tmp_path, WRAPPED.format(before=exits, after="pass"))
 
     with stage.serving(candidate) as server:
         with contextlib.suppress(OSError):
             fetch(server, "/end")
-        with pytest.raises(CandidateError, match=r"(?s)has ended.*FAREWELL"):
+        with pytest.raises(CandidateError, match=r"(?s)has ended.*LAST LINE"):
             server.ask("count")
 
     assert server.process.poll() == 7
 
 
-def test_a_candidate_that_cannot_be_imported_shows_its_traceback(stage: Stage, tmp_path: Path) -> None:
+def test_the_message_for_a_candidate_that_cannot_be_imported_contains_the_traceback(
+    stage: Stage, tmp_path: Path
+) -> None:
     candidate = variant(tmp_path, "1 / 0  # here")
 
     with pytest.raises(CandidateError, match=r"(?s)cannot be imported.*1 / 0  # here.*ZeroDivisionError"):
@@ -190,7 +193,7 @@ def test_a_candidate_that_cannot_be_imported_shows_its_traceback(stage: Stage, t
 @pytest.mark.parametrize(
     "victim", ["os.getppid()", "int(open('/proc/%d/stat' % os.getppid()).read().split()[3])"]
 )
-def test_a_candidate_that_turns_on_its_supervisors_harms_itself_alone(
+def test_a_candidate_that_tries_to_kill_its_supervisor_or_fork_server_harms_only_itself(
     stage: Stage, tmp_path: Path, victim: str
 ) -> None:
     candidate = variant(
@@ -209,10 +212,10 @@ def test_a_candidate_that_turns_on_its_supervisors_harms_itself_alone(
     with stage.serving(REFERENCE) as server:
         assert fetch(server, "/products/1")[0] == 200
     with contextlib.suppress(CandidateError), stage.serving(candidate) as server:
-        assert sandbox.kind() != "limits", "it outlived its supervisor"
+        assert sandbox.kind() != "limits", "the candidate outlived its supervisor"
 
 
-def test_a_forkserver_that_never_served_is_our_trouble(stage: Stage, tmp_path: Path) -> None:
+def test_a_fork_server_that_never_served_is_a_failure_on_our_side(stage: Stage, tmp_path: Path) -> None:
     candidate = variant(tmp_path, "")
     forkserver = stage.forkservers.of(candidate)
     forkserver.process.kill()
@@ -221,7 +224,7 @@ def test_a_forkserver_that_never_served_is_our_trouble(stage: Stage, tmp_path: P
         forkserver.spawn({}, (), one.fileno(), one.fileno(), tmp_path / "log")
 
 
-def test_a_broken_forkserver_that_served_is_the_candidates_and_is_replaced(
+def test_a_killed_fork_server_that_has_served_is_the_candidates_failure_and_is_replaced(
     stage: Stage, tmp_path: Path
 ) -> None:
     candidate = variant(tmp_path, "")
@@ -252,7 +255,7 @@ def test_a_harness_that_dies_leaves_no_server(tmp_path: Path, number: signal.Sig
     assert until(lambda: not processes_with(f"{MARK}={mark}"), 15)
 
 
-def test_an_interrupt_reaches_no_forkserver(stage: Stage) -> None:
+def test_a_fork_server_ignores_signals_that_stop_the_harness(stage: Stage) -> None:
     with stage.serving(REFERENCE) as server:
         forkserver = stage.forkservers.of(REFERENCE).process.pid
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

@@ -1,4 +1,4 @@
-"""Signs of tampering: seen in candidates that earn them, not in honest ones that look a little alike."""
+"""Signs of tampering are found in candidates that tamper, and not in legitimate ones."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,7 +12,7 @@ from evaluation.candidates.folder import copied
 from evaluation.candidates.patches import apply_patch
 from evaluation.database.dataset import SIZES
 from evaluation.errors import InfrastructureError
-from evaluation.measure.tampering import files_changed, look_for_tampering, roles_taken, unearned
+from evaluation.measure.tampering import files_changed, look_for_tampering, roles_taken, signals_in_work
 from evaluation.measure.work import measure_work
 from evaluation.records import Signal, WorkSample
 from evaluation.serving import sandbox
@@ -54,27 +54,27 @@ def stage(bench: Workbench) -> Iterator[Stage]:
         yield stage
 
 
-def look_at(bench: Workbench, candidate: Path) -> tuple[tuple[WorkSample, ...], set[str]]:
-    """The counted requests of a candidate, and the names of all signals that it gives."""
+def work_and_signals(bench: Workbench, candidate: Path) -> tuple[tuple[WorkSample, ...], set[str]]:
+    """The counted requests of a candidate, and the names of all signals found in it."""
     with bench.stage(SIZES["small"]) as stage:
         with stage.serving(candidate) as server, closing(stage.counters()) as counters:
             work = measure_work(server, counters)
-        signals = [*unearned(work), *roles_taken(stage)]
+        signals = [*signals_in_work(work), *roles_taken(stage)]
     return work, {signal.name for signal in (*signals, *look_for_tampering(bench, candidate))}
 
 
-def test_a_driver_that_asks_about_types_on_every_new_connection_is_not_blamed(
+def test_a_driver_that_asks_for_types_on_every_new_connection_gives_no_signal(
     bench: Workbench, tmp_path: Path
 ) -> None:
-    honest = copied(REFERENCE, tmp_path / "honest")
-    database = honest / "database.py"
+    legitimate = copied(REFERENCE, tmp_path / "legitimate")
+    database = legitimate / "database.py"
     text = database.read_text().replace("import make_url", "import Enum, NullPool, event, make_url")
     start, end = text.index("    pool_size=20"), text.index(")\nSessionLocal")
     database.write_text(text[:start] + "    poolclass=NullPool,\n" + text[end:] + ASKS_ABOUT_TYPES)
 
-    work, signals = look_at(bench, honest)
+    work, signals = work_and_signals(bench, legitimate)
 
-    assert any(one.statements_server > one.statements_hook for one in work), "this candidate shows nothing"
+    assert any(one.statements_server > one.statements_hook for one in work), "the driver asked for nothing"
     assert signals == set()
 
 
@@ -85,7 +85,7 @@ def test_a_driver_that_asks_about_types_on_every_new_connection_is_not_blamed(
 def test_a_cheat_gives_its_own_signal(bench: Workbench, tmp_path: Path, cheat: str, signal: str) -> None:
     apply_patch(REFERENCE, (ROOT / f"patches/cheats/{cheat}.patch").read_text(), tmp_path / "cheat")
 
-    _, signals = look_at(bench, tmp_path / "cheat")
+    _, signals = work_and_signals(bench, tmp_path / "cheat")
 
     assert signals == {signal}
 
@@ -105,7 +105,7 @@ def test_a_cheat_gives_its_own_signal(bench: Workbench, tmp_path: Path, cheat: s
         ("select id from renamed limit 1", False),
     ],
 )
-def test_only_what_the_system_alone_can_answer_is_about_the_session(
+def test_only_statements_on_system_tables_are_about_the_session(
     stage: Stage, sql: str, about_the_session: bool
 ) -> None:
     with psycopg.connect(stage.url, autocommit=True) as connection, closing(stage.counters()) as counters:
@@ -121,10 +121,10 @@ def test_only_what_the_system_alone_can_answer_is_about_the_session(
         assert counters.session(spent) == int(about_the_session)
 
 
-def test_files_that_changed_are_named_and_only_those(tmp_path: Path) -> None:
+def test_exactly_the_files_that_changed_are_named(tmp_path: Path) -> None:
     for name in (*OURS, "candidate", "evaluation/reports", "tests/__pycache__"):
         (tmp_path / name).mkdir(exist_ok=True)
-        (tmp_path / name / "file").write_text("as it was")
+        (tmp_path / name / "file").write_text("original")
     before = fingerprint(tmp_path / "candidate", tmp_path)
 
     for name in ("evaluation/reports/file", "tests/__pycache__/file", "candidate/file", "tests/file"):
@@ -132,12 +132,14 @@ def test_files_that_changed_are_named_and_only_those(tmp_path: Path) -> None:
     (tmp_path / "instances/new").write_text("new")
     (tmp_path / "patches/file").unlink()
 
-    seen = changed(before, fingerprint(tmp_path / "candidate", tmp_path))
-    names = {path.relative_to(tmp_path).as_posix() for path in seen}
+    found = changed(before, fingerprint(tmp_path / "candidate", tmp_path))
+    names = {path.relative_to(tmp_path).as_posix() for path in found}
     assert names == {"candidate/file", "tests/file", "instances/new", "patches/file"}
 
 
-def test_a_candidate_that_writes_among_our_files_is_stopped_or_seen(stage: Stage, tmp_path: Path) -> None:
+def test_a_candidate_that_writes_to_our_files_is_stopped_or_gives_a_signal(
+    stage: Stage, tmp_path: Path
+) -> None:
     planted = ROOT / "instances/planted.json"
     writer = copied(REFERENCE, tmp_path / "writer")
     tmp_path.chmod(0o755)
@@ -156,7 +158,7 @@ def test_a_candidate_that_writes_among_our_files_is_stopped_or_seen(stage: Stage
     assert signals == (written if sandbox.kind() == "limits" else [])
 
 
-def test_files_that_no_candidate_could_change_are_our_own_trouble(
+def test_a_change_that_no_candidate_could_make_is_a_failure_on_our_side(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     candidate = copied(REFERENCE, tmp_path / "candidate")

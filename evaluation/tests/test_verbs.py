@@ -1,4 +1,4 @@
-"""What the command line answers: reused sides, verdicts computed again, exit statuses of several gradings."""
+"""The commands `grade` and `regrade`: reused reports, repeated verdicts, exit statuses."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from evaluation import cli, pipeline
 from evaluation.candidates import store
 from evaluation.errors import InfrastructureError, ProbeSilencedError, UsageError
 from evaluation.measure.settings import Settings
-from evaluation.pipeline import judged, without_answer
+from evaluation.pipeline import judged, unmeasured_candidate
 from evaluation.records import REQUIREMENTS, CaseResult, LoadSample, Measured, Round, SuiteRun, WorkSample
 from evaluation.report import document
 from evaluation.report.reuse import sides_of
@@ -37,14 +37,14 @@ CONTENTS = {"before": "old", "after": "new"}
 
 
 def measured(name: str, outcome: str = "passed", content: str = "") -> Measured:
-    """A candidate with one test a requirement, all of one outcome."""
+    """A candidate with one test for each requirement, all with the same outcome."""
     tests = tuple(CaseResult(one, outcome, one) for one in REQUIREMENTS)
     return Measured(name, SuiteRun(0, tests, 1.0), WORK, LOAD, content=content)
 
 
 @pytest.fixture
 def report() -> dict[str, Any]:
-    """An evaluation of the reference, as JSON has it."""
+    """The report of an evaluation of the reference."""
     before = measured("repository_before", "failed", "old")
     found = judged(before, measured("repository_after", content="new"), Settings(), datetime.now(UTC))
     read: dict[str, Any] = json.loads(json.dumps(document.as_report(found)))
@@ -53,7 +53,7 @@ def report() -> dict[str, Any]:
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """The command line with these arguments; its exit status."""
+    """A function that runs the command line with its arguments and returns the exit status."""
 
     def main(*arguments: object) -> int:
         monkeypatch.setattr(sys, "argv", ["evaluation.py", *map(str, arguments)])
@@ -63,7 +63,9 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
 
 
 @pytest.mark.parametrize("with_load", [True, False])
-def test_a_full_report_serves_full_and_quick_gradings(report: dict[str, Any], with_load: bool) -> None:
+def test_a_full_report_can_be_reused_for_full_and_quick_gradings(
+    report: dict[str, Any], with_load: bool
+) -> None:
     before, after = sides_of(report, CONDITIONS, CONTENTS, with_load)
 
     assert before == replace(measured("repository_before", "failed", "old"), load=LOAD if with_load else ())
@@ -82,14 +84,14 @@ def test_a_report_on_other_files_is_refused(report: dict[str, Any], side: str) -
         sides_of(report, CONDITIONS, CONTENTS | {side: "changed since"}, True)
 
 
-def test_a_report_from_before_conditions_were_noted_is_refused(report: dict[str, Any]) -> None:
+def test_an_older_report_without_conditions_is_refused(report: dict[str, Any]) -> None:
     del report["environment"]["harness"]
 
     with pytest.raises(UsageError, match="harness was not noted"):
         sides_of(report, CONDITIONS, CONTENTS, True)
 
 
-def test_a_report_without_load_serves_no_full_grading(report: dict[str, Any]) -> None:
+def test_a_report_without_load_is_refused_for_a_full_grading(report: dict[str, Any]) -> None:
     report["load"] = {"before": {}, "after": {}}
 
     sides_of(report, CONDITIONS, CONTENTS, False)
@@ -97,12 +99,12 @@ def test_a_report_without_load_serves_no_full_grading(report: dict[str, Any]) ->
         sides_of(report, CONDITIONS, CONTENTS, True)
 
 
-def test_a_reference_that_was_not_resolved_is_no_measure(report: dict[str, Any]) -> None:
+def test_a_report_whose_reference_is_not_resolved_is_refused(report: dict[str, Any]) -> None:
     with pytest.raises(UsageError, match="its outcome is no_verdict"):
         sides_of(report | {"outcome": "no_verdict"}, CONDITIONS, CONTENTS, True)
 
 
-def test_grading_beside_a_strange_report_is_a_usage_error(
+def test_a_grading_that_reuses_a_report_of_other_conditions_is_a_usage_error(
     report: dict[str, Any], tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = document.write(report, tmp_path)
@@ -113,11 +115,11 @@ def test_grading_beside_a_strange_report_is_a_usage_error(
     assert "harness was h, is" in capsys.readouterr().err
 
 
-def test_a_silenced_probe_is_judged_the_same_from_its_report(
+def test_a_silenced_probe_gets_the_same_outcome_from_its_report(
     tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = measured("repository_before", "failed")
-    silent = without_answer("cheat", before, ProbeSilencedError("the probe does not answer"))
+    silent = unmeasured_candidate("cheat", before, ProbeSilencedError("the probe does not answer"))
     path = document.write(document.as_report(judged(before, silent, Settings(), datetime.now(UTC))), tmp_path)
 
     status = run("regrade", path)
@@ -127,20 +129,20 @@ def test_a_silenced_probe_is_judged_the_same_from_its_report(
     assert status == 1
 
 
-def test_a_suite_whose_services_went_away_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> SuiteRun:
-        os.kill(os.getpid(), signal.SIGINT)  # What `Watch` does.
+        os.kill(os.getpid(), signal.SIGINT)  # As `Watch` does.
         return measured("any", "error").suite
 
     monkeypatch.setattr(pipeline, "run_suite", interrupted)
     monkeypatch.setattr(pipeline, "look_for_tampering", lambda *_: [])
     bench: Any = SimpleNamespace(services=SimpleNamespace(postgres_url="", redis_url=""), folder=None)
-    said: list[str] = []
+    lines: list[str] = []
 
     with pytest.raises(KeyboardInterrupt):
-        pipeline.measure_suites(bench, [pipeline.REFERENCE], said.append)
+        pipeline.measure_suites(bench, [pipeline.REFERENCE], lines.append)
 
-    assert said == ["repository_after: running the suite"]
+    assert lines == ["repository_after: running the suite"]
 
 
 def test_a_grading_without_a_verdict_outweighs_the_others(

@@ -1,1 +1,1 @@
-"""Timings of single requests; run by `make benchmark`, never by the suite."""
+"""Timings of single requests; `make benchmark` runs them, the suite does not."""

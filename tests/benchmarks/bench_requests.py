@@ -1,4 +1,4 @@
-"""Single requests of one client: a cold page, a warm one, a 304, a product, a batch of a hundred."""
+"""Times single requests of one client: a cold page, a warm page, a 304, a product, a batch of a hundred."""
 
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -22,7 +22,7 @@ def standard(bench: Workbench, candidate: Path) -> Iterator[Subject]:
 
 
 def get(subject: Subject, path: str, status: int = 200, **headers: str) -> None:
-    """A GET that must end with this status."""
+    """GET a path; the answer must have this status."""
     assert subject.get(path, **headers).status_code == status
 
 
