@@ -1,4 +1,4 @@
-"""The command line: `python evaluation/evaluation.py [grade PATH... | regrade REPORT] [options]`."""
+"""The command line: `python evaluation/evaluation.py [grade PATH... | regrade REPORT | explain REPORT]`."""
 
 import argparse
 import json
@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,23 +16,31 @@ from typing import Any, NoReturn
 import jsonschema
 
 from evaluation.candidates.submissions import read_submissions
+from evaluation.criteria import CriteriaError
 from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError, InfrastructureError, UsageError
-from evaluation.judge.outcomes import outcome_of
-from evaluation.judge.verdicts import judge
 from evaluation.measure.settings import Progress, Settings
 from evaluation.pipeline import ROOT, evaluate, grade
-from evaluation.records import Outcome
-from evaluation.report import document, junit, markdown, predictions, terminal
+from evaluation.report import document, explain, junit, markdown, predictions, terminal
+from evaluation.report.printable import printable
+from evaluation.report.regrading import regrade
 from evaluation.services.services import MODES
 
 RESOLVED, UNRESOLVED, NO_VERDICT, USAGE = 0, 1, 2, 64
 INSTANCE = ROOT / "instances" / "HOFAZ9.json"
+LISTS = ("FAIL_TO_PASS", "PASS_TO_PASS", "HARDENING")
+"""The lists of tests that the instance commits."""
 PROFILES = {
     "quick": "the requirements and the work of single requests",
     "full": "as quick, and the load of 500 clients",
 }
 SCALE = {"scale": "as quick, and the cost of far pages in catalogs of three sizes"}
+COMMANDS = """commands:
+  evaluation.py grade PATH...          grade folders, patches and predictions
+  evaluation.py regrade REPORT         judge the measurements of a report again
+  evaluation.py explain REPORT [TEST]  tell what failed, or one test or criterion whole
+(each with --help)
+"""
 STATUSES = "Exit status: 0 resolved, 1 not resolved, 2 no verdict (a failure on our side), 64 usage error."
 
 
@@ -45,20 +54,24 @@ class Parser(argparse.ArgumentParser):
 
 def main() -> int:
     """Run the command that the arguments name; return the exit status."""
-    commands: dict[str, Callable[[list[str]], int]] = {"grade": grade_main, "regrade": regrade_main}
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "grade": grade_main,
+        "regrade": regrade_main,
+        "explain": explain_main,
+    }
     arguments = sys.argv[1:]
     try:
         if arguments and arguments[0] in commands:
             return commands[arguments[0]](arguments[1:])
         return evaluate_main(arguments)
     except CandidateError as error:
-        print(f"candidate: {error}", file=sys.stderr)
+        print(printable(f"candidate: {error}"), file=sys.stderr)
         return UNRESOLVED
     except UsageError as error:
-        print(f"usage: {error}", file=sys.stderr)
+        print(printable(f"usage: {error}"), file=sys.stderr)
         return USAGE
-    except InfrastructureError as error:
-        print(f"no verdict: {error}", file=sys.stderr)
+    except (InfrastructureError, CriteriaError) as error:
+        print(printable(f"no verdict: {error}"), file=sys.stderr)
         return NO_VERDICT
     except KeyboardInterrupt:
         print("interrupted: no report was written, and everything is cleaned up", file=sys.stderr)
@@ -96,21 +109,28 @@ def add_common(options: Parser, profile: str, profiles: dict[str, str]) -> None:
         metavar="DIR",
         help="folder for the reports (default: evaluation/reports/<UTC>-<run id>)",
     )
+    options.add_argument(
+        "--seed",
+        type=int,
+        metavar="N",
+        help="repeat a run: its report contains the seed, which chooses the order of the tests and their "
+        "random examples, in environment.seed (with this option, nothing is taken from the store)",
+    )
 
 
 def printed_progress() -> Progress:
     """A function that prints each progress line with the seconds since this call."""
     started = time.monotonic()
-    return lambda text: print(f"[{time.monotonic() - started:6.1f} s] {text}", flush=True)
+    return lambda text: print(printable(f"[{time.monotonic() - started:6.1f} s] {text}"), flush=True)
 
 
 def evaluate_main(arguments: list[str]) -> int:
     """Measure the baseline and one candidate side by side; return the exit status."""
     options = Parser(
         prog="evaluation.py",
-        description="Run the suite on baseline and candidate, count the work both do, judge and report. "
-        "To grade folders, patches and predictions, see `evaluation.py grade --help`.",
-        epilog=STATUSES,
+        description="Run the suite on baseline and candidate, count the work both do, judge and report.",
+        epilog=f"{COMMANDS}\n{STATUSES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     options.add_argument(
         "--candidate",
@@ -124,11 +144,11 @@ def evaluate_main(arguments: list[str]) -> int:
     found = evaluate(chosen.candidate, settings_of(chosen), printed_progress())
     report = document.as_report(found)
     if found.after.candidate == "repository_after" and (mismatch := instance_mismatch(report)):
-        report |= {"outcome": "no_verdict", "success": False, "error": mismatch}
+        report |= {"outcome": "no_verdict", "success": False, "hardened": False, "error": mismatch}
     print(terminal.summary(report))
     stamp = f"{found.started_at:%Y%m%dT%H%M%SZ}-{found.run_id}"
     path = document.write(report, chosen.out or ROOT / "evaluation" / "reports" / stamp)
-    path.with_name("summary.md").write_text(markdown.text([report]))
+    path.with_name("summary.md").write_text(markdown.text([report]), encoding="utf-8")
     print(f"report: {path}")
     return status_of(report)
 
@@ -172,7 +192,7 @@ def grade_main(arguments: list[str]) -> int:
         junit.write(reports, chosen.junit)
     if chosen.markdown:
         chosen.markdown.parent.mkdir(parents=True, exist_ok=True)
-        chosen.markdown.write_text(markdown.text(reports))
+        chosen.markdown.write_text(markdown.text(reports), encoding="utf-8")
     statuses = [status_of(report) for report in reports]
     return max(statuses)
 
@@ -188,27 +208,43 @@ def regrade_main(arguments: list[str]) -> int:
     options.add_argument("report", type=Path, metavar="REPORT", help="a report.json")
     chosen = options.parse_args(arguments)
     report = read_report(chosen.report)
-    after = document.measured_side(report, "after")
-    verdicts = judge(after)
-    outcome = outcome_of(after, verdicts)
-    if report["outcome"] in ("empty_patch", "patch_failed", "timeout", "no_verdict"):
-        outcome = Outcome(report["outcome"], report["error"] or "")
-    rows = document.requirement_rows(judge(document.measured_side(report, "before")), verdicts)
-    print(f"stored: {report['outcome']}, judged again: {outcome.name}")
-    if outcome.reason:
-        print(outcome.reason)
-    grown = {name: document.growth(document.measured_side(report, name)) for name in ("before", "after")}
-    growth_holds = grown == report.get("growth", grown)
-    if rows != report["requirements"] or outcome.name != report["outcome"] or not growth_holds:
-        print("the verdicts differ from the stored ones: the rules have changed since", file=sys.stderr)
+    found = regrade(report)
+    print(f"stored: {report['outcome']}, judged again: {found.outcome.name}")
+    if found.outcome.reason:
+        print(printable(found.outcome.reason))
+    if found.differences:
+        names = ", ".join(found.differences)
+        print(
+            f"the rules have changed since: the stored {names} differ from those judged now", file=sys.stderr
+        )
         return NO_VERDICT
     return status_of(report)
+
+
+def explain_main(arguments: list[str]) -> int:
+    """Print what failed in a report, or one test or criterion whole; return the exit status."""
+    options = Parser(
+        prog="evaluation.py explain",
+        description="Tell what failed in a report. With TEST, tell the criterion of one test, its outcome on "
+        "both sides, and its whole message.",
+        epilog=f"Exit status: 0, or {USAGE} when there is no such report or test.",
+    )
+    options.add_argument("report", type=Path, metavar="REPORT", help="a report.json")
+    options.add_argument(
+        "test",
+        nargs="?",
+        metavar="TEST",
+        help="a test id, a part of one that no other test has, or a criterion (all tests of it)",
+    )
+    chosen = options.parse_args(arguments)
+    print(explain.text(read_report(chosen.report), chosen.test))
+    return RESOLVED
 
 
 def read_report(path: Path) -> dict[str, Any]:
     """Read a report; raise UsageError with the reason when the file is not one."""
     try:
-        report: dict[str, Any] = json.loads(path.read_text())
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         document.validate(report)
     except (OSError, ValueError, jsonschema.ValidationError) as error:
         raise UsageError(f"{path} is not a report: {str(error).splitlines()[0]}") from error
@@ -217,9 +253,15 @@ def read_report(path: Path) -> dict[str, Any]:
 
 def settings_of(chosen: argparse.Namespace) -> Settings:
     """The settings that the options choose."""
-    profile = chosen.profile
-    fresh = getattr(chosen, "fresh", False)
-    return Settings(chosen.services, chosen.size, profile == "full", fresh, with_growth=profile == "scale")
+    profile, seed = chosen.profile, chosen.seed
+    settings = Settings(
+        chosen.services,
+        chosen.size,
+        with_load=profile == "full",
+        fresh=getattr(chosen, "fresh", False),
+        with_growth=profile == "scale",
+    )
+    return settings if seed is None else replace(settings, fresh=True, seed=seed)
 
 
 def status_of(report: dict[str, Any]) -> int:
@@ -231,7 +273,7 @@ def instance_mismatch(report: dict[str, Any]) -> str | None:
     """How the committed test lists differ from this run; None when they do not."""
     instance = json.loads(INSTANCE.read_text())
     comparison = report["results"]["comparison"]
-    for name in ("FAIL_TO_PASS", "PASS_TO_PASS"):
+    for name in LISTS:
         if different := sorted(set(comparison[name.lower()]) ^ set(instance[name])):
             return f"{name} of {INSTANCE.name} differs from this run: {', '.join(different[:5])}"
     return None

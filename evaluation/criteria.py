@@ -13,7 +13,7 @@ API = "API"
 """The group of criteria that belong to no requirement: the API must answer as before."""
 SPECIFIED, HARDENING = "specified", "hardening"
 LEVELS = (SPECIFIED, HARDENING)
-TIMED = "full"
+TIMED_PROFILE = "full"
 """The profile in which timed criteria are judged."""
 FIELDS = {"id", "level", "profile", "sentence"}
 
@@ -89,7 +89,7 @@ def criterion_from(requirement: str, row: dict[str, Any]) -> Criterion:
     name = row["id"]
     check(re.fullmatch(rf"{requirement}\.[1-9]\d*", name), f"{name!r} is not an id of {requirement}")
     check(row["level"] in LEVELS, f"{name}: the level is {row['level']!r}, not one of {', '.join(LEVELS)}")
-    check(row.get("profile") in (None, TIMED), f"{name}: the profile can only be {TIMED!r}")
+    check(row.get("profile") in (None, TIMED_PROFILE), f"{name}: the profile can only be {TIMED_PROFILE!r}")
     check(row["sentence"].strip(), f"{name} has no sentence")
     check(not row.keys() - FIELDS, f"{name} has unknown fields: {', '.join(sorted(row.keys() - FIELDS))}")
     return Criterion(name, requirement_of(name), row["level"], row["sentence"], row.get("profile"))

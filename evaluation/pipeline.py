@@ -29,7 +29,7 @@ from evaluation.errors import (
     ProbeSilencedError,
 )
 from evaluation.judge.outcomes import outcome_of
-from evaluation.judge.verdicts import judge, split
+from evaluation.judge.verdicts import judge
 from evaluation.measure.growth import CATALOGS, measure_growth
 from evaluation.measure.load import measure_load, measure_long
 from evaluation.measure.settings import Progress, Settings
@@ -43,7 +43,6 @@ from evaluation.measure.tampering import (
 )
 from evaluation.measure.work import measure_work
 from evaluation.records import (
-    CaseResult,
     Evaluation,
     LoadSample,
     Measured,
@@ -153,7 +152,7 @@ def measure(
     copies = [copied(path, bench.folder / "served" / secrets.token_hex(4) / path.name) for path in candidates]
     requests = [measure_requests(bench, path, settings, progress) for path in copies]
     growth = [measure_growth(bench, path, progress) if settings.with_growth else () for path in copies]
-    tests = measure_suites(bench, copies, progress)
+    tests = measure_suites(bench, copies, settings.seed, progress)
     return [
         Measured(
             path.name,
@@ -203,11 +202,11 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
     return Requests(work, load, (*signals, *files_changed(files, candidate)))
 
 
-def measure_suites(bench: Workbench, candidates: list[Path], progress: Progress) -> list[Tests]:
+def measure_suites(bench: Workbench, candidates: list[Path], seed: int, progress: Progress) -> list[Tests]:
     """Run the suite and the search for tampering on all candidates, side by side."""
     finished = []
     with ThreadPoolExecutor(max(1, len(candidates))) as executor:
-        running = executor.map(lambda path: measure_tests(bench, path, progress), candidates)
+        running = executor.map(lambda path: measure_tests(bench, path, seed, progress), candidates)
         for path, tests in zip(candidates, running, strict=True):
             # The main thread reports the count: it is interrupted when a service stops, so a suite that
             # lost its services is never counted.
@@ -217,45 +216,45 @@ def measure_suites(bench: Workbench, candidates: list[Path], progress: Progress)
     return finished
 
 
-def measure_tests(bench: Workbench, candidate: Path, progress: Progress) -> Tests:
+def measure_tests(bench: Workbench, candidate: Path, seed: int, progress: Progress) -> Tests:
     """Run the suite and the search for tampering; counters decide both, so other candidates may run too."""
     progress(f"{candidate.name}: running the suite")
     services, files = bench.services, fingerprint(candidate)
     with ThreadPoolExecutor(1) as executor:
         tampering = executor.submit(look_for_tampering, bench, candidate)
-        suite = run_suite(candidate, services.postgres_url, services.redis_url, bench.folder)
+        suite = run_suite(candidate, services.postgres_url, services.redis_url, bench.folder, seed)
     return Tests(suite, (*tampering.result(), *files_changed(files, candidate)))
 
 
 def judged(
     before: Measured, after: Measured, settings: Settings, started_at: datetime, ending: Outcome | None = None
 ) -> Evaluation:
-    """Judge both sides; `ending` is an outcome that is known without judging."""
-    fail_to_pass, pass_to_pass = split(before, after)
-    verdicts = judge(after)
+    """Judge the candidate; `ending` is an outcome that is known without judging."""
+    environment = {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "cpus": str(os.cpu_count()),
+        "seed": str(settings.seed),
+        **settings.conditions(),
+    }
     return Evaluation(
         secrets.token_hex(4),
         started_at,
         datetime.now(UTC),
-        {
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "cpus": str(os.cpu_count()),
-            **settings.conditions(),
-        },
+        settings.profile,
+        environment,
         before,
         after,
-        judge(before),
-        verdicts,
-        fail_to_pass,
-        pass_to_pass,
-        ending or outcome_of(after, verdicts),
+        ending or outcome_of(after, judge(after)),
     )
 
 
 def unmeasured_candidate(name: str, before: Measured, error: EvaluationError) -> Measured:
     """A candidate that could not be measured: every test is an error; a silenced probe is also a signal."""
-    tests = tuple(CaseResult(test.nodeid, "error", test.requirement) for test in before.suite.tests)
+    tests = tuple(
+        replace(test, outcome="error", message="not run: the candidate could not be measured")
+        for test in before.suite.tests
+    )
     silenced = isinstance(error, ProbeSilencedError)
     signals = (Signal("probe_silenced", str(error)),) if silenced else ()
     return Measured(name, SuiteRun(-1, tests, 0.0), (), (), signals, str(error))

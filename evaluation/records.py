@@ -10,20 +10,27 @@ REQUIREMENTS = tuple(f"R{number:02}" for number in range(1, 17))
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """One test of the suite on one candidate: `passed`, `failed`, `error` or `skipped`."""
+    """One test of the suite on one candidate: `passed`, `failed`, `error` or `skipped`.
+
+    `level` is `specified` (the test decides the outcome) or `hardening` (it is told beside the outcome).
+    """
 
     nodeid: str
     outcome: str
     requirement: str | None
+    criterion: str | None = None
+    level: str = "specified"
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteRun:
-    """The whole suite on one candidate."""
+    """The whole suite on one candidate; the seed chose the order of the tests and their random examples."""
 
     exit_code: int
     tests: tuple[CaseResult, ...]
     duration_s: float
+    seed: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +149,20 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class CriterionVerdict:
+    """Whether a candidate meets a criterion, and the ids of the tests that say no.
+
+    `passed` is None when the criterion was not timed or not tested, or when this machine cannot decide.
+    """
+
+    criterion: str
+    level: str
+    passed: bool | None
+    tests: int
+    failed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How a grading ended: the name that the report uses, and the reason, which may be empty."""
 
@@ -151,18 +172,18 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Baseline and candidate, measured and judged."""
+    """Baseline and candidate as they were measured, and the outcome.
+
+    The verdicts are not stored here: they follow from the measurements alone.
+    """
 
     run_id: str
     started_at: datetime
     finished_at: datetime
+    profile: str
     environment: dict[str, str]
     before: Measured
     after: Measured
-    before_verdicts: tuple[Verdict, ...]
-    after_verdicts: tuple[Verdict, ...]
-    fail_to_pass: list[str]
-    pass_to_pass: list[str]
     outcome: Outcome
 
 
@@ -171,7 +192,12 @@ def measured_from(saved: dict[str, Any]) -> Measured:
     suite = saved["suite"]
     return Measured(
         saved["candidate"],
-        SuiteRun(suite["exit_code"], tuple(CaseResult(**one) for one in suite["tests"]), suite["duration_s"]),
+        SuiteRun(
+            suite["exit_code"],
+            tuple(CaseResult(**one) for one in suite["tests"]),
+            suite["duration_s"],
+            suite.get("seed"),
+        ),
         tuple(WorkSample(**one) for one in saved["work"]),
         tuple(load_sample_from(one) for one in saved["load"]),
         tuple(Signal(**one) for one in saved["signals"]),

@@ -15,13 +15,13 @@ FOLDER = ROOT / "evaluation" / "reports" / "store"
 
 
 def harness_digest() -> str:
-    """The digest of harness, suite, dataset and dependencies."""
+    """The digest of harness, suite, dataset, criteria and dependencies."""
     digest = sha256()
     for folder in (ROOT / "evaluation", ROOT / "tests"):
         for path in sorted(folder.rglob("*")):
             if path.suffix in (".py", ".sql", ".json") and "reports" not in path.parts:
                 digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    for name in ("requirements.txt", "pyproject.toml"):
+    for name in ("requirements.txt", "pyproject.toml", "instances/criteria.toml"):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()
 

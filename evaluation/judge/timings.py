@@ -28,6 +28,17 @@ def p95_ms(rounds: Sequence[Round]) -> float | None:
     return round(statistics.median(values), 2) if values and len(values) == len(rounds) else None
 
 
+def rounds_over_limit(rounds: Sequence[Round]) -> str:
+    """How many rounds missed the goal; a round without an answer missed it."""
+    over = sum(one.p95_ms is None or one.p95_ms >= P95_GOAL_MS for one in rounds)
+    return f"{over} of {len(rounds)} rounds over {P95_GOAL_MS:.0f} ms"
+
+
+def all_answered(sample: LoadSample) -> bool:
+    """Whether every request got 200 or 304."""
+    return not set(sample.outcomes) - {"200", "304"}
+
+
 def throughput(rounds: Sequence[Round]) -> float:
     """The median of the rounds' throughput, in answers a second."""
     return round(statistics.median(one.throughput for one in rounds), 1) if rounds else 0.0
@@ -67,7 +78,8 @@ def evidence(sample: LoadSample) -> dict[str, object]:
     again = share(sample.null_rounds, sample.null_again_rounds)
     return {
         "outcomes": sample.outcomes,
-        "p95_ms": None if set(sample.outcomes) - {"200", "304"} else p95_ms(sample.rounds),
+        "p95_ms": p95_ms(sample.rounds) if all_answered(sample) else None,
+        "rounds_over_limit": rounds_over_limit(sample.rounds),
         "throughput": throughput(sample.rounds),
         "null_p95_ms": p95_ms(sample.null_rounds),
         "null_throughput": throughput(sample.null_rounds),

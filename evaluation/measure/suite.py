@@ -6,7 +6,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from evaluation.errors import CandidateTimeoutError, InfrastructureError
@@ -15,23 +17,45 @@ from evaluation.records import CaseResult, SuiteRun
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 400
 SHARES = 2
+IN_EVERY_SHARE = "tests/test_audit.py"
+"""This file checks the exchanges of all other tests in its own process."""
+WORST_FIRST = ("error", "failed", "skipped", "passed")
 
 
-def run_suite(candidate: Path, postgres_url: str, redis_url: str, folder: Path) -> SuiteRun:
+def run_suite(candidate: Path, postgres_url: str, redis_url: str, folder: Path, seed: int) -> SuiteRun:
     """Run every test of `tests/` on the candidate; the files are divided among SHARES processes."""
-    files = sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("test_*.py"))
+    found = shares(sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").glob("test_*.py")))
 
     def run(share: int) -> SuiteRun:
-        return run_share(files[share::SHARES], candidate, postgres_url, redis_url, folder)
+        return run_share(found[share], candidate, postgres_url, redis_url, folder, seed=seed)
 
     started = time.monotonic()
     with ThreadPoolExecutor(SHARES) as executor:
         runs = list(executor.map(run, range(SHARES)))
     return SuiteRun(
         max(run.exit_code for run in runs),
-        tuple(test for run in runs for test in run.tests),
+        merged(test for run in runs for test in run.tests),
         time.monotonic() - started,
+        seed,
     )
+
+
+def shares(files: list[str]) -> list[list[str]]:
+    """The files of each process: every file in one of them, IN_EVERY_SHARE at the end of each."""
+    divided = [file for file in files if file != IN_EVERY_SHARE]
+    last = [IN_EVERY_SHARE] if IN_EVERY_SHARE in files else []
+    return [[*divided[share::SHARES], *last] for share in range(SHARES)]
+
+
+def merged(tests: Iterable[CaseResult]) -> tuple[CaseResult, ...]:
+    """One result for each test: the worst outcome of its runs, with all their messages."""
+    found: dict[str, CaseResult] = {}
+    for test in tests:
+        first = found.get(test.nodeid, test)
+        outcome = min(first.outcome, test.outcome, key=WORST_FIRST.index)
+        messages = dict.fromkeys(filter(None, (first.message, test.message)))
+        found[test.nodeid] = replace(first, outcome=outcome, message="\n\n".join(messages))
+    return tuple(found.values())
 
 
 def run_share(
@@ -41,14 +65,21 @@ def run_share(
     redis_url: str,
     folder: Path,
     requirement: str | None = None,
+    *,
+    seed: int | None = None,
 ) -> SuiteRun:
-    """Run some files of the suite, or one requirement; the outcomes are read from a file, not from output."""
+    """Run some files of the suite, or one requirement; the outcomes are read from a file, not from output.
+
+    Without a seed, the order of the tests and their random examples are drawn anew.
+    """
     with tempfile.TemporaryDirectory(prefix="suite-", dir=folder) as own:
         results = Path(own) / "results.jsonl"
         command = [sys.executable, "-m", "pytest", "-q", *files, "-p", "no:cacheprovider"]
         command += ["--tb=short", f"--candidate={candidate}", f"--results={results}"]
         if requirement:
             command.append(f"--requirement={requirement}")
+        if seed is not None:
+            command += [f"--hypothesis-seed={seed}", f"--randomly-seed={seed}"]
         environment = {
             **os.environ,
             "HOFAZ9_SERVICES": "url",
@@ -67,4 +98,4 @@ def run_share(
         tests = tuple(CaseResult(**json.loads(line)) for line in results.read_text().splitlines())
     if not tests:
         raise InfrastructureError("the suite collected no test")
-    return SuiteRun(done.returncode, tests, time.monotonic() - started)
+    return SuiteRun(done.returncode, tests, time.monotonic() - started, seed)

@@ -2,22 +2,26 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 
-from evaluation.judge.growth import deepenings, laws
-from evaluation.records import INSTANCE_ID, Evaluation, Measured, Verdict, measured_from
+from evaluation.judge.verdicts import judge
+from evaluation.records import INSTANCE_ID, CaseResult, Evaluation, Measured, measured_from
+from evaluation.report.judgement import judgement
 
 SCHEMA_VERSION = 1
 SCHEMA = Path(__file__).with_name("report.schema.json")
+FIELDS = {field.name for field in fields(CaseResult)}
 
 
 def as_report(found: Evaluation) -> dict[str, Any]:
     """An evaluation in the form of `report.json`."""
     success = found.outcome.name == "resolved"
+    verdicts = judgement(found.before, found.after, found.outcome.name)
+    comparison = verdicts.pop("comparison")
     return {
         "schema_version": SCHEMA_VERSION,
         "instance_id": INSTANCE_ID,
@@ -25,22 +29,19 @@ def as_report(found: Evaluation) -> dict[str, Any]:
         "started_at": found.started_at.isoformat(),
         "finished_at": found.finished_at.isoformat(),
         "duration_seconds": round((found.finished_at - found.started_at).total_seconds(), 2),
+        "profile": found.profile,
         "success": success,
         "outcome": found.outcome.name,
         "error": found.outcome.reason or None,
         "environment": found.environment,
         "results": {
-            "before": side(found.before, all(verdict.passed is True for verdict in found.before_verdicts)),
+            "before": side(found.before, all(verdict.passed is True for verdict in judge(found.before))),
             "after": side(found.after, success),
-            "comparison": {
-                "fail_to_pass": found.fail_to_pass,
-                "pass_to_pass": found.pass_to_pass,
-            },
+            "comparison": comparison,
         },
-        "requirements": requirement_rows(found.before_verdicts, found.after_verdicts),
+        **verdicts,
         "work": samples(found.before, found.after, "work"),
         "load": samples(found.before, found.after, "load"),
-        "growth": {"before": growth(found.before), "after": growth(found.after)},
     }
 
 
@@ -60,22 +61,11 @@ def side(measured: Measured, success: bool) -> dict[str, Any]:
             "skipped": outcomes["skipped"],
         },
         "duration_seconds": round(measured.suite.duration_s, 2),
+        "seed": measured.suite.seed,
         "signals": [asdict(signal) for signal in measured.signals],
         "error": measured.error,
         "content": measured.content,
     }
-
-
-def requirement_rows(before: tuple[Verdict, ...], after: tuple[Verdict, ...]) -> list[dict[str, Any]]:
-    """One row for each requirement, with both sides."""
-    return [
-        {
-            "requirement": old.requirement,
-            "before": {"passed": old.passed, "evidence": old.evidence},
-            "after": {"passed": new.passed, "evidence": new.evidence},
-        }
-        for old, new in zip(before, after, strict=True)
-    ]
 
 
 def samples(before: Measured, after: Measured, kind: str) -> dict[str, Any]:
@@ -86,26 +76,23 @@ def samples(before: Measured, after: Measured, kind: str) -> dict[str, Any]:
     }
 
 
-def growth(measured: Measured) -> dict[str, Any]:
-    """Page costs by size and depth, and the laws that follow; empty lists when they were not measured."""
-    return {
-        "pages": [asdict(cost) for cost in measured.growth],
-        "laws": [asdict(law) for law in laws(measured.growth)],
-        "deepenings": [asdict(one) for one in deepenings(measured.growth)],
-    }
-
-
 def measured_side(report: dict[str, Any], name: str) -> Measured:
-    """The measurements of one side (`before` or `after`), read back from a report."""
+    """The measurements of one side (`before` or `after`), read back from a report.
+
+    Tests in older reports have no criterion: each of them decides its requirement.
+    """
     found = report["results"][name]
-    kept = ("nodeid", "outcome", "requirement")
     return measured_from(
         {
             "candidate": found["candidate"],
             "suite": {
                 "exit_code": found["exit_code"],
-                "tests": [{field: test[field] for field in kept} for test in found["tests"]],
+                "tests": [
+                    {field: value for field, value in test.items() if field in FIELDS}
+                    for test in found["tests"]
+                ],
                 "duration_s": found["duration_seconds"],
+                "seed": found.get("seed"),
             },
             "work": list(report["work"][name].values()),
             "load": list(report["load"][name].values()),
@@ -127,5 +114,7 @@ def write(report: dict[str, Any], folder: Path) -> Path:
     validate(report)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "report.json"
-    path.write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+    text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
+    # What a candidate sent may hold half a surrogate pair. UTF-8 has none; JSON can escape it in this form.
+    path.write_bytes(text.encode("utf-8", "backslashreplace"))
     return path

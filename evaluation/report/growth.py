@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from evaluation.report.printable import one_line
+
 SIDES = ("before", "after")
 
 
@@ -60,7 +62,7 @@ def notes(growth: dict[str, Any]) -> list[str]:
                 f"the farthest {worst['buffers_ratio']:.2f} times ({where(worst)})"
             )
         failed = [cost for cost in growth[name]["pages"] if cost["trouble"]]
-        lines += [f"{name}: {where(cost)}: {cost['trouble']}" for cost in failed]
+        lines += [f"{name}: {where(cost)}: {one_line(cost['trouble'])}" for cost in failed]
     return lines
 
 

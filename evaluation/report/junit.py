@@ -4,31 +4,48 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
+from evaluation.report.failures import Failure, failure_of
+from evaluation.report.printable import one_line, printable
+
+KINDS = {"failed": "failure", "skipped": "skipped", "error": "error"}
+
 
 def write(reports: list[dict[str, Any]], path: Path) -> None:
     """Write one test suite for each candidate, with one case for each test."""
     root = ElementTree.Element("testsuites")
     for report in reports:
-        side = report["results"]["after"]
-        counts = side["summary"]
-        suite = ElementTree.SubElement(
-            root,
-            "testsuite",
-            name=side["candidate"],
-            tests=str(counts["total"]),
-            failures=str(counts["failed"]),
-            errors=str(counts["errors"]),
-            skipped=str(counts["skipped"]),
-        )
-        properties = ElementTree.SubElement(suite, "properties")
-        for name in ("outcome", "error"):
-            ElementTree.SubElement(properties, "property", name=name, value=str(report[name] or ""))
-        for test in side["tests"]:
-            case = ElementTree.SubElement(
-                suite, "testcase", classname=test["requirement"] or "shared", name=test["nodeid"]
-            )
-            if test["outcome"] != "passed":
-                kind = {"failed": "failure", "skipped": "skipped"}.get(test["outcome"], "error")
-                ElementTree.SubElement(case, kind, message=test["outcome"])
+        add_suite(root, report)
     path.parent.mkdir(parents=True, exist_ok=True)
     ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+
+
+def add_suite(root: ElementTree.Element, report: dict[str, Any]) -> None:
+    """Add the tests of one candidate."""
+    side = report["results"]["after"]
+    counts = side["summary"]
+    numbers = {"tests": "total", "failures": "failed", "errors": "errors", "skipped": "skipped"}
+    suite = added(
+        root,
+        "testsuite",
+        name=side["candidate"],
+        **{name: str(counts[count]) for name, count in numbers.items()},
+    )
+    properties = added(suite, "properties")
+    for name in ("outcome", "error", "profile", "hardened"):
+        added(properties, "property", name=name, value=str(report.get(name) or ""))
+    for test in side["tests"]:
+        case = added(suite, "testcase", classname=test["requirement"] or "shared", name=test["nodeid"])
+        if test["outcome"] != "passed":
+            add_failure(case, KINDS[test["outcome"]], failure_of(report, test))
+
+
+def add_failure(case: ElementTree.Element, kind: str, failure: Failure) -> None:
+    """Add what a failed test said; its type is the level of its criterion."""
+    message = one_line(failure.message) or f"{failure.criterion} does not hold"
+    element = added(case, kind, message=message, type=failure.level)
+    element.text = printable(f"{failure.criterion} {failure.sentence}\n\n{failure.message}")
+
+
+def added(parent: ElementTree.Element, tag: str, **attributes: str) -> ElementTree.Element:
+    """Add an element; XML cannot contain every character that a candidate can send."""
+    return ElementTree.SubElement(parent, tag, {k: printable(value) for k, value in attributes.items()})

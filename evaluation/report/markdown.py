@@ -1,23 +1,30 @@
 """Gradings as Markdown, for a comment on a pull request."""
 
+import re
+from collections.abc import Sequence
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 from evaluation.report import growth
+from evaluation.report.failures import Failure, failures
+from evaluation.report.marks import mark, not_judged
+from evaluation.report.printable import first_lines, one_line
 
-MARKS = {True: "pass", False: "**fail**", None: "no verdict"}
+SPECIAL = re.compile(r"[&<>|`*_~\[\]\\#@]|:(?=//)|(?<=www)\.")
+"""Characters that Markdown, HTML or a code host reads as more than text."""
+MESSAGE_LINES = 5
+REASON_CHARACTERS = 300
 
 
 def text(reports: list[dict[str, Any]]) -> str:
-    """A table of all gradings, then requirements and work of each."""
-    lines = ["| candidate | outcome | tests passed | why |", "|---|---|---|---|"]
+    """A table of all gradings, then requirements, failures and work of each."""
+    lines = ["| candidate | outcome | tests passed | hardening | why |", "|---|---|---|---|---|"]
+    lines += [grading(report) for report in reports]
     for report in reports:
-        side = report["results"]["after"]
-        counts = side["summary"]
-        why = (report["error"] or "").replace("|", "\\|").replace("\n", " ")[:300]
-        tests = f"{counts['passed']} of {counts['total']}"
-        lines.append(f"| {side['candidate']} | **{report['outcome']}** | {tests} | {why} |")
-    for report in reports:
-        lines += ["", f"### {report['results']['after']['candidate']}", "", *requirements(report)]
+        lines += ["", f"### {escaped(report['results']['after']['candidate'])}", "", *requirements(report)]
+        if found := failures(report):
+            lines += ["", *failed_criteria(found)]
         if report["work"]["after"]:
             lines += ["", *work(report)]
         if growth.is_measured(report):
@@ -25,12 +32,41 @@ def text(reports: list[dict[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def grading(report: dict[str, Any]) -> str:
+    """The row of one grading."""
+    side, held = report["results"]["after"], report.get("hardening")
+    tests = f"{side['summary']['passed']} of {side['summary']['total']}"
+    hardening = f"{held['held']} of {held['total']}" if held else "-"
+    why = [one_line(report["error"] or "", REASON_CHARACTERS), *not_judged(report)]
+    cells = [escaped(side["candidate"]), f"**{report['outcome']}**", tests, hardening]
+    return f"| {' | '.join([*cells, escaped('; '.join(filter(None, why)))])} |"
+
+
+def escaped(foreign: str) -> str:
+    """Foreign text as one line that is only text, in a table as well."""
+    return SPECIAL.sub(lambda found: f"&#{ord(found[0])};", one_line(foreign, REASON_CHARACTERS))
+
+
 def requirements(report: dict[str, Any]) -> list[str]:
     """A table with one row for each requirement."""
-    lines = ["| requirement | baseline | candidate |", "|---|---|---|"]
+    lines = ["| | requirement | baseline | candidate |", "|---|---|---|---|"]
     for row in report["requirements"]:
-        before, after = MARKS[row["before"]["passed"]], MARKS[row["after"]["passed"]]
-        lines.append(f"| {row['requirement']} | {before} | {after} |")
+        marks = " | ".join(mark(report, row, side) for side in ("before", "after"))
+        marks = marks.replace("fail", "**fail**")
+        lines.append(f"| {row['requirement']} | {escaped(row.get('title', ''))} | {marks} |")
+    return lines
+
+
+def failed_criteria(found: Sequence[Failure]) -> list[str]:
+    """A table with one row for each criterion that failed, and what its first failed test said."""
+    lines = ["| criterion | level | what it says | failed | message |", "|---|---|---|---|---|"]
+    for name, group in groupby(found, key=attrgetter("criterion")):
+        first, *others = group
+        message = first_lines(first.message, MESSAGE_LINES)
+        told = "<br>".join(f"<code>{escaped(line)}</code>" for line in message)
+        more = f" and {len(others)} more" if others else ""
+        test = f"<code>{escaped(first.test)}</code>" if first.test else "500 clients"
+        lines.append(f"| {name} | {first.level} | {escaped(first.sentence)} | {test}{more} | {told} |")
     return lines
 
 
@@ -50,5 +86,5 @@ def page_costs(found: dict[str, Any]) -> list[str]:
     """A table of the buffers and ms of one page, by depth and size of the catalog."""
     header = growth.header(found)
     table = [header, ["---"] * len(header), *growth.rows(found)]
-    notes = [f"- {note}" for note in growth.notes(found)]
+    notes = [f"- {escaped(note)}" for note in growth.notes(found)]
     return [*(f"| {' | '.join(row)} |" for row in table), "", *notes]

@@ -1,44 +1,106 @@
 """The summaries that are printed to the terminal."""
 
 import statistics
+from collections.abc import Sequence
 from typing import Any
 
+from evaluation.judge import timings
+from evaluation.records import load_sample_from
 from evaluation.report import growth
+from evaluation.report.failures import Failure, specified_failures
+from evaluation.report.marks import mark, not_judged
+from evaluation.report.printable import first_lines, one_line, printable
 
-MARKS = {True: "pass", False: "fail", None: "no verdict"}
+FAILURE_LINES = 12
+"""As many lines are printed about failures; the whole of each is in the report."""
+MESSAGE_LINES = 3
 
 
 def summary(report: dict[str, Any]) -> str:
-    """Requirements, work and load of both sides."""
-    lines = ["", "requirement   before   after"]
-    for row in report["requirements"]:
-        marks = [MARKS[row[name]["passed"]] for name in ("before", "after")]
-        lines.append(f"{row['requirement']:<14}{marks[0]:<9}{marks[1]}")
-    lines += ["", *work_lines(report["work"]), "", *load_lines(report["load"])]
+    """Requirements, work and load of both sides, what failed, and the outcome in the last lines."""
+    lines = ["", *requirement_lines(report), "", *work_lines(report["work"]), "", *load_lines(report["load"])]
     if growth.is_measured(report):
         lines += [*growth_lines(report["growth"]), ""]
     for name in ("before", "after"):
         counts = report["results"][name]["summary"]
         lines.append(f"suite, {name}: {counts['passed']} of {counts['total']} passed")
-    lines.append(f"outcome: {report['outcome']}")
+    if found := specified_failures(report):
+        lines += ["", "failed:", *failure_lines(found), ""]
     if report["error"]:
-        lines.append(f"because: {report['error']}")
-    return "\n".join(lines)
+        first, *more = report["error"].splitlines()
+        lines += [f"because: {first}", *(f"    {line}" for line in more)]
+    return printable("\n".join([*lines, *last_lines(report)]))
 
 
 def gradings(reports: list[dict[str, Any]]) -> str:
-    """One line for each grading, with its reason."""
-    width = max(len(report["results"]["after"]["candidate"]) for report in reports) + 2
-    lines = ["", f"{'candidate':<{width}}{'outcome':<14}{'tests':<12}{'first page, cold':<18}why"]
+    """What failed in each grading, then one line for each, with its reason."""
+    lines = []
     for report in reports:
-        side = report["results"]["after"]
-        counts = side["summary"]
-        cold = report["work"]["after"].get("first_page_cold")
-        statements = f"{cold['statements_server']} statements" if cold else "-"
-        tests = f"{counts['passed']}/{counts['total']}"
-        why = " ".join((report["error"] or "").split())[:200]
-        lines.append(f"{side['candidate']:<{width}}{report['outcome']:<14}{tests:<12}{statements:<18}{why}")
-    return "\n".join(lines)
+        if found := specified_failures(report):
+            lines += ["", f"{name_of(report)} failed:", *failure_lines(found)]
+    width = max(len(name_of(report)) for report in reports) + 2
+    header = f"{'candidate':<{width}}{'outcome':<14}{'tests':<12}{'hardening':<12}{'first page, cold':<18}why"
+    lines += ["", header, *(grading_line(report, width) for report in reports)]
+    return printable("\n".join(lines + last_lines(reports[0]) if len(reports) == 1 else lines))
+
+
+def grading_line(report: dict[str, Any], width: int) -> str:
+    """A grading in one line."""
+    counts = report["results"]["after"]["summary"]
+    cold = report["work"]["after"].get("first_page_cold")
+    statements = f"{cold['statements_server']} statements" if cold else "-"
+    held = report.get("hardening")
+    hardening = f"{held['held']}/{held['total']}" if held else "-"
+    tests = f"{counts['passed']}/{counts['total']}"
+    why = "; ".join(filter(None, [one_line(report["error"] or "", 200), *not_judged(report)]))
+    return f"{name_of(report):<{width}}{report['outcome']:<14}{tests:<12}{hardening:<12}{statements:<18}{why}"
+
+
+def name_of(report: dict[str, Any]) -> str:
+    """The name of the candidate."""
+    return one_line(report["results"]["after"]["candidate"])
+
+
+def requirement_lines(report: dict[str, Any]) -> list[str]:
+    """One line for each requirement: both verdicts and the title."""
+    lines = [f"{'':<6}{'before':<18}{'after':<18}requirement"]
+    for row in report["requirements"]:
+        marks = [mark(report, row, side) for side in ("before", "after")]
+        lines.append(f"{row['requirement']:<6}{marks[0]:<18}{marks[1]:<18}{row.get('title', '')}".rstrip())
+    return lines
+
+
+def failure_lines(found: Sequence[Failure]) -> list[str]:
+    """Failures with the first lines of their messages, as many as fit; then how many more there are."""
+    lines: list[str] = []
+    told = 0
+    for one, last in zip(found, [None, *found], strict=False):
+        lines_of_one = failure_block(one, with_sentence=last is None or last.criterion != one.criterion)
+        if len(lines) + len(lines_of_one) > FAILURE_LINES:
+            break
+        lines += lines_of_one
+        told += 1
+    more = len(found) - told
+    return [*lines, f"and {more} more: evaluation.py explain REPORT TEST"] if more else lines
+
+
+def failure_block(failure: Failure, *, with_sentence: bool) -> list[str]:
+    """One failure: its criterion, unless that was just told, its test, and the first lines of its message."""
+    heading = [one_line(f"{failure.criterion}  {failure.sentence}")] if with_sentence else []
+    test = [f"  {one_line(failure.test)}"] if failure.test else []
+    return [*heading, *test, *(f"    {line}" for line in first_lines(failure.message, MESSAGE_LINES))]
+
+
+def last_lines(report: dict[str, Any]) -> list[str]:
+    """The outcome, and how much of the hardening holds; older reports know nothing of profiles."""
+    if "profile" not in report:
+        return [f"outcome: {report['outcome']}"]
+    notes = "; ".join(not_judged(report))
+    profile = f"profile {report['profile']}{': ' if notes else ''}{notes}"
+    lines = [f"outcome: {report['outcome']} ({profile})"]
+    held = report["hardening"]
+    missing = f" (missing: {', '.join(held['missing'])})" if held["missing"] else ""
+    return [*lines, f"hardening: {held['held']} of {held['total']}{missing}"]
 
 
 def work_lines(work: dict[str, Any]) -> list[str]:
@@ -63,7 +125,8 @@ def load_lines(load: dict[str, Any]) -> list[str]:
             p95 = median(sample["rounds"], "p95_ms")
             rate, null = median(sample["rounds"], "throughput"), median(sample["null_rounds"], "throughput")
             all_answered = not set(sample["outcomes"]) - {"200", "304"}
-            text = f", P95 {p95:.0f} ms, {rate:,.0f}/s" if all_answered and p95 and rate else ""
+            over = timings.rounds_over_limit(load_sample_from(sample).rounds)
+            text = f", P95 {p95:.0f} ms ({over}), {rate:,.0f}/s" if all_answered and p95 and rate else ""
             text += f" (null server {null:,.0f}/s)" if null else ""
             text += f", nginx {top:,.0f}/s" if (top := median(sample["ceiling_rounds"], "throughput")) else ""
             again = median(sample["null_again_rounds"], "throughput")

@@ -1,15 +1,19 @@
 """Verdicts and outcomes follow from records."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from evaluation.judge import timings
+from evaluation.criteria import HARDENING, criteria
+from evaluation.judge import timed, timings
+from evaluation.judge.criteria import hardening, judge_criteria
 from evaluation.judge.outcomes import outcome_of
-from evaluation.judge.verdicts import judge, split
+from evaluation.judge.verdicts import hardening_passed, judge, split
 from evaluation.records import (
     REQUIREMENTS,
     CaseResult,
+    CriterionVerdict,
     LoadSample,
     Measured,
     Round,
@@ -28,6 +32,22 @@ def measured(broken: dict[str, str]) -> Measured:
         CaseResult(name, broken.get(name, "passed"), None if name == "shared" else name) for name in names
     )
     return Measured("c", SuiteRun(0, tests, 1.0), WORK, ())
+
+
+def by_criterion(broken: dict[str, str]) -> Measured:
+    """A candidate with one test for each criterion that is not timed; `broken` has the bad outcomes."""
+    tests = tuple(
+        CaseResult(f"test of {one.id}", broken.get(one.id, "passed"), one.requirement, one.id, one.level)
+        for one in criteria().values()
+        if one.profile is None
+    )
+    return Measured("c", SuiteRun(0, tests, 1.0), WORK, ())
+
+
+def verdict(measured: Measured, name: str) -> CriterionVerdict:
+    """The verdict on one criterion."""
+    [found] = [one for one in judge_criteria(measured) if one.criterion == name]
+    return found
 
 
 def test_a_candidate_that_passes_all_tests_is_resolved() -> None:
@@ -67,50 +87,161 @@ def test_the_split_compares_both_sides() -> None:
     assert len(pass_to_pass) == len(REQUIREMENTS) - 1
 
 
-def loaded(candidate_p95_ms: float, null_p95_ms: float, status: str = "200") -> Measured:
-    """A candidate that passes all tests, with these P95 for 500 clients on one page, warm and cold."""
+def test_a_failed_hardening_criterion_decides_nothing() -> None:
+    soft = by_criterion({one.id: "failed" for one in criteria().values() if one.level == HARDENING})
 
-    def rounds(p95_ms: float) -> tuple[Round, ...]:
-        return (Round(500, 1000.0, p95_ms, p95_ms, p95_ms, p95_ms, 0.1),) * 5
+    assert all(found.passed for found in judge(soft))
+    assert outcome_of(soft, judge(soft)).name == "resolved"
+    assert hardening(judge_criteria(soft)).held == 0
 
-    samples = tuple(
-        LoadSample(
-            name, 500, {status: 2500}, rounds(candidate_p95_ms), rounds(null_p95_ms), 0, 0, 0, 0, 0
-        )
-        for name in ("stampede", "hot")
-    )  # fmt: skip
-    return replace(measured({}), load=samples)
+
+@pytest.mark.parametrize("name", ["R08.3", "API.2"])
+def test_a_failed_specified_criterion_decides(name: str) -> None:
+    bad = by_criterion({name: "failed"})
+
+    judged = outcome_of(bad, judge(bad))
+
+    assert judged.name == "unresolved"
+    assert [one.criterion for one in judge_criteria(bad) if one.passed is False] == [name]
+    assert verdict(bad, name).failed == (f"test of {name}",)
+
+
+def test_a_requirement_with_hardening_tests_alone_is_not_met() -> None:
+    tests = tuple(one for one in by_criterion({}).suite.tests if one.level == HARDENING)
+    soft = Measured("c", SuiteRun(0, tests, 1.0), WORK, ())
+
+    assert not any(found.passed for found in judge(soft))
+
+
+def test_hardening_names_what_is_missing_of_what_was_judged() -> None:
+    found = hardening(judge_criteria(by_criterion({"R12.4": "failed", "R15.6": "skipped"})))
+
+    untimed = [one for one in criteria().values() if one.level == HARDENING and one.profile is None]
+    assert found.missing == ("R12.4", "R15.6")
+    assert (found.held, found.total) == (len(untimed) - 2, len(untimed))
+    assert not found.is_complete
+    assert hardening(judge_criteria(by_criterion({}))).is_complete
+    assert not hardening(judge_criteria(measured({}))).is_complete, "nothing was judged"
+
+
+def test_a_criterion_without_tests_has_no_verdict() -> None:
+    assert verdict(measured({}), "R08.3").passed is None
+    assert verdict(by_criterion({}), "R01.1").passed is None
+
+
+def test_the_lists_of_tests_are_told_apart_by_level() -> None:
+    good = by_criterion({})
+    fail_to_pass, pass_to_pass = split(by_criterion({"R08.3": "failed", "R08.6": "failed"}), good)
+
+    assert fail_to_pass == ["test of R08.3"]
+    assert "test of R08.6" not in pass_to_pass
+    assert "test of R08.6" in hardening_passed(good)
+    assert not set(hardening_passed(good)) & {*fail_to_pass, *pass_to_pass}
+    assert "test of R08.6" not in hardening_passed(by_criterion({"R08.6": "failed"}))
+
+
+def rounds(*p95_ms: float | None) -> tuple[Round, ...]:
+    """Rounds with these P95."""
+    return tuple(Round(500, 1000.0, one, one, one, one, 0.1) for one in p95_ms)
+
+
+def load(scenario: str, p95_ms: float, null_p95_ms: float = 30.0, status: str = "200") -> LoadSample:
+    """A scenario with five rounds of this P95 for 500 clients."""
+    return LoadSample(
+        scenario, 500, {status: 2500}, rounds(*[p95_ms] * 5), rounds(*[null_p95_ms] * 5), 0, 0, 0, 5, 0
+    )
+
+
+def loaded(*samples: LoadSample) -> Measured:
+    """A candidate that passes all tests, under load."""
+    return replace(by_criterion({}), load=samples)
+
+
+def test_every_timed_criterion_is_judged_by_load() -> None:
+    assert {one.id for one in criteria().values() if one.profile == "full"} == set(timed.TIMED)
 
 
 @pytest.mark.parametrize(
     ("candidate_p95_ms", "null_p95_ms", "passed", "outcome"),
     [
         (120, 30, True, "resolved"),
+        (199.9, 30, True, "resolved"),
+        (200, 30, False, "unresolved"),
         (120, 90, True, "resolved"),
         (270, 30, False, "unresolved"),
         (270, 90, None, "no_verdict"),
     ],
-    ids=["quick", "quick-on-a-slow-machine", "slow", "slow-on-a-slow-machine"],
 )
 def test_a_slow_candidate_fails_only_where_the_null_server_is_quick(
     candidate_p95_ms: float, null_p95_ms: float, passed: bool | None, outcome: str
 ) -> None:
-    candidate = loaded(candidate_p95_ms, null_p95_ms)
+    candidate = loaded(load("stampede", 150), load("hot", candidate_p95_ms, null_p95_ms))
     verdicts = judge(candidate)
 
     assert verdicts[0].passed is passed
+    assert verdict(candidate, "R01.1").passed is passed
     assert outcome_of(candidate, verdicts).name == outcome
 
 
+@pytest.mark.parametrize(
+    "cold", [load("stampede", 900), load("stampede", 900, 90), load("stampede", 150, status="500")]
+)
+def test_a_slow_or_broken_stampede_is_no_failure_of_r01(cold: LoadSample) -> None:
+    candidate = loaded(cold, load("hot", 28))
+
+    assert outcome_of(candidate, judge(candidate)).name == "resolved"
+    assert not verdict(candidate, "R01.4").passed
+    assert verdict(candidate, "R01.1").passed
+
+
+def test_wrong_answers_of_two_processes_fail_the_hardening_alone() -> None:
+    two = replace(load("stampede_two_processes", 150), bodies_wrong=1)
+    candidate = loaded(load("stampede", 150), two, load("hot", 28))
+
+    assert (verdict(candidate, "R01.4").passed, verdict(candidate, "R01.1").passed) == (False, True)
+
+
+@pytest.mark.parametrize("scenario", ["hot", "mixed", "popular_60s"])
+@pytest.mark.parametrize("change", [{"outcomes": {"200": 2499, "500": 1}}, {"bodies_wrong": 1}])
+def test_wrong_answers_in_any_other_scenario_fail_r01(scenario: str, change: dict[str, Any]) -> None:
+    candidate = loaded(load("stampede", 150), load("hot", 28), replace(load(scenario, 28, 90), **change))
+
+    assert judge(candidate)[0].passed is False
+    assert verdict(candidate, "R01.1").passed is False
+    assert verdict(candidate, "R01.4").passed is True
+
+
+def test_304_is_an_answer() -> None:
+    candidate = loaded(load("hot", 28), load("revalidate", 20, status="304"))
+
+    assert verdict(candidate, "R01.1").passed is True
+
+
+def test_a_candidate_that_answered_nobody_is_judged() -> None:
+    nobody = replace(load("stampede", 1), outcomes={"timeout": 500}, rounds=rounds(None), null_rounds=())
+    candidate = loaded(nobody)
+
+    assert (verdict(candidate, "R01.1").passed, verdict(candidate, "R01.4").passed) == (False, False)
+    assert outcome_of(candidate, judge(candidate)).name == "unresolved"
+
+
+def test_a_minute_of_popular_pages_alone_times_nothing() -> None:
+    candidate = loaded(load("popular_60s", 300))
+
+    assert verdict(candidate, "R01.1").passed is None
+    assert outcome_of(candidate, judge(candidate)).name == "resolved"
+
+
 def test_a_failed_requirement_is_unresolved_even_where_timings_cannot_be_judged() -> None:
-    slow = loaded(270, 90)
-    candidate = replace(measured({"R07": "failed"}), load=slow.load)
+    candidate = replace(by_criterion({"R07.1": "failed"}), load=loaded(load("hot", 270, 90)).load)
 
     assert outcome_of(candidate, judge(candidate)).name == "unresolved"
 
 
-def test_a_quick_error_does_not_meet_r01() -> None:
-    assert judge(loaded(5, 5, status="500"))[0].passed is False
+def test_the_evidence_of_load_says_how_many_rounds_missed_the_goal() -> None:
+    hot = replace(load("hot", 28), rounds=rounds(*[150] * 7, 200, 250, 300, None))
+
+    assert timings.evidence(hot)["rounds_over_limit"] == "4 of 11 rounds over 200 ms"
 
 
 def test_two_measurements_of_one_server_do_not_differ() -> None:
@@ -123,7 +254,7 @@ def test_two_measurements_of_one_server_do_not_differ() -> None:
 
 @pytest.mark.parametrize(("factor", "differs"), [(1.01, False), (1.5, True)])
 def test_the_null_server_is_compared_with_itself(factor: float, differs: bool) -> None:
-    hot = loaded(40, 20).load[-1]
+    hot = load("hot", 40, 20)
     rates = (100.0, 104.0, 98.0, 101.0, 99.0)
     null = tuple(replace(hot.null_rounds[0], throughput=rate) for rate in rates)
     again = tuple(replace(one, throughput=factor * one.throughput) for one in null)

@@ -1,0 +1,113 @@
+"""The results of the suite's processes become one result for each test, and a seed repeats a run."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluation.cli import settings_of
+from evaluation.measure import suite
+from evaluation.measure.settings import Settings
+from evaluation.records import CaseResult, Measured, SuiteRun, measured_from
+
+FAILED = CaseResult("audit[R08.3]", "failed", "R08", "R08.3", "specified", "one page is old")
+PASSED = CaseResult("audit[R08.3]", "passed", "R08", "R08.3")
+
+
+def outcomes(*names: str) -> tuple[CaseResult, ...]:
+    """Results of one test in several processes."""
+    return tuple(CaseResult("audit", name, None, message=name if name != "passed" else "") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("names", "worst", "message"),
+    [
+        (("passed", "passed"), "passed", ""),
+        (("passed", "failed"), "failed", "failed"),
+        (("failed", "passed"), "failed", "failed"),
+        (("skipped", "passed"), "skipped", "skipped"),
+        (("failed", "error"), "error", "failed\n\nerror"),
+        (("failed", "failed"), "failed", "failed"),
+    ],
+)
+def test_a_test_that_ran_twice_has_its_worst_outcome(
+    names: tuple[str, ...], worst: str, message: str
+) -> None:
+    [found] = suite.merged(outcomes(*names))
+
+    assert (found.outcome, found.message) == (worst, message)
+
+
+def test_other_tests_stay_as_they_are() -> None:
+    other = CaseResult("b", "passed", "R01", "R01.2")
+
+    assert suite.merged([PASSED, other, FAILED]) == (FAILED, other)
+
+
+def test_the_audit_runs_in_every_process_and_every_other_file_in_one() -> None:
+    files = ["tests/test_a.py", suite.IN_EVERY_SHARE, "tests/test_b.py", "tests/test_c.py"]
+
+    first, second = suite.shares(files)
+
+    assert first[-1] == second[-1] == suite.IN_EVERY_SHARE
+    assert sorted([*first[:-1], *second[:-1]]) == ["tests/test_a.py", "tests/test_b.py", "tests/test_c.py"]
+    assert suite.shares(files[:1]) == [["tests/test_a.py"], []]
+
+
+def test_the_suite_gets_the_seed_and_its_results_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        [results] = [Path(one.partition("=")[2]) for one in command if one.startswith("--results=")]
+        line = {"nodeid": "t", "outcome": "failed", "requirement": "R08", "criterion": "R08.6"}
+        results.write_text(json.dumps(line | {"level": "hardening", "message": "\ud800"}) + "\n")
+        return subprocess.CompletedProcess(command, 1, "", "")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    found = suite.run_suite(tmp_path, "", "", tmp_path, seed=7)
+
+    assert found.tests == (CaseResult("t", "failed", "R08", "R08.6", "hardening", "\ud800"),)
+    assert found.seed == 7
+    assert all({"--hypothesis-seed=7", "--randomly-seed=7"} <= set(command) for command in commands)
+    assert len(commands) == suite.SHARES
+
+
+def test_results_of_an_older_suite_can_be_read() -> None:
+    saved = {"nodeid": "t", "outcome": "passed", "requirement": "R08"}
+    suite_run = {"exit_code": 0, "tests": [saved], "duration_s": 1.0}
+    old: dict[str, Any] = {
+        "candidate": "c",
+        "suite": suite_run,
+        "work": [],
+        "load": [],
+        "signals": [],
+        "error": None,
+    }
+
+    read = measured_from(old)
+
+    assert read == Measured("c", SuiteRun(0, (CaseResult("t", "passed", "R08"),), 1.0), (), ())
+    assert read.suite.tests[0].level == "specified"
+
+
+def test_every_run_draws_a_seed_that_is_no_condition_of_a_measurement() -> None:
+    first, second = Settings(), Settings()
+
+    assert first.seed != second.seed
+    assert first.conditions() == second.conditions()
+
+
+def test_a_chosen_seed_measures_everything_anew() -> None:
+    options: Any = type("Options", (), {"services": "embedded", "size": "small", "profile": "scale"})()
+    options.seed, options.fresh = 7, False
+
+    settings = settings_of(options)
+
+    assert (settings.seed, settings.fresh, settings.profile) == (7, True, "scale")
+    options.seed = None
+    assert not settings_of(options).fresh
