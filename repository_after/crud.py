@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
+from sqlalchemy.orm.attributes import set_committed_value
 
 from .models import Category, Inventory, Product, Review, ReviewWithAuthor
 from .schemas import ProductCreate, ProductUpdate, ReviewCreate
@@ -74,19 +75,31 @@ async def create_product(db: AsyncSession, new: ProductCreate) -> Json:
 
 async def update_product(db: AsyncSession, product_id: int, change: ProductUpdate) -> Json | None:
     """Change what is given of a product; None when there is no such product."""
-    product = await db.scalar(
-        select(Product).options(joinedload(Product.inventory)).where(Product.id == product_id)
+    changes = change.model_dump(exclude_unset=True)
+    # R02: read once, with the category it is to have, and answered from what was read and written.
+    query = product_in_category(changes.get("category_id", Product.category_id)).where(
+        Product.id == product_id
     )
-    if product is None:
+    row = (await db.execute(query)).first()
+    if row is None:
         return None
+    product, category = row
     inventory = product.inventory
     if inventory is None:
-        inventory = Inventory(product_id=product_id)
+        inventory = Inventory(product_id=product_id, quantity=0, reserved=0)
         db.add(inventory)
-    for field, value in change.model_dump(exclude_unset=True).items():
+    for field, value in changes.items():
         setattr(inventory if field in ("quantity", "reserved") else product, field, value)
     await db.commit()
-    return await get_written_product(db, product_id)
+    set_committed_value(product, "category", category)
+    set_committed_value(product, "inventory", inventory)
+    return product_out(product)
+
+
+def product_in_category(category_id: Any) -> Select[Product, Category]:
+    """Products with all that belongs to them, beside the category with this id (a value or a column)."""
+    query = select(Product, Category).outerjoin(Category, Category.id == category_id)
+    return query.options(joinedload(Product.inventory), selectinload(Product.reviews))
 
 
 async def delete_product(db: AsyncSession, product_id: int) -> bool:

@@ -16,6 +16,11 @@ def without_nul(text: str) -> str:
     return text
 
 
+def with_cents(amount: Decimal) -> Decimal:
+    """An amount as Postgres stores it."""
+    return amount.quantize(Decimal("0.01"))
+
+
 def split_ids(text: str) -> list[int]:
     """The ids in `3,1,2`, in that order."""
     return [int(part) for part in text.split(",")]
@@ -38,7 +43,7 @@ Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 IdList = Annotated[str, AfterValidator(checked_ids)]
 Offset = Annotated[int, Field(ge=0, le=MAX_ID)]
 Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]
-Price = Annotated[Decimal, Field(ge=0, max_digits=10, decimal_places=2)]
+Price = Annotated[Decimal, Field(ge=0, max_digits=10, decimal_places=2), AfterValidator(with_cents)]
 ShortText = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(without_nul)]
 LongText = Annotated[str, Field(max_length=10_000), AfterValidator(without_nul)]
 

@@ -14,12 +14,19 @@ import psycopg
 import pytest
 
 from evaluation.candidates.folder import checked_directory
+from evaluation.criteria import criteria
 from evaluation.database.dataset import SIZES
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench, open_workbench
-from tests.observing import Observer
+from tests.audit.auditor import Auditor, ServerAudit
+from tests.audit.transport import AuditedTransport
+from tests.observing import Observer, until
 
 ROOT = Path(__file__).parents[1]
+MESSAGE_CHARACTERS = 8_000
+AUDITOR = Auditor()
+"""Every exchange of this run, whichever test caused it."""
+LOG_DEADLINE_S = 1.5
 NO_LONG_WAIT = "-c lock_timeout=5s"
 """For the suite's own connections: a candidate that leaks transactions fails a test and does not block it."""
 
@@ -40,6 +47,7 @@ class Subject:
     server: Server
     stage: Stage
     observer: Observer
+    audit: ServerAudit
 
     def get(self, path: str, **headers: str) -> httpx.Response:
         """GET a path; underscores in header names stand for hyphens."""
@@ -53,7 +61,9 @@ class Subject:
         return answer.json()
 
     def sql(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
-        """Run SQL directly on the database, past the candidate."""
+        """Run SQL directly on the database, behind the API."""
+        if not query.lstrip().lower().startswith("select"):
+            self.audit.tables.note_change()
         with psycopg.connect(self.stage.admin_url, autocommit=True, options=NO_LONG_WAIT) as connection:
             cursor = connection.execute(query.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
@@ -87,11 +97,18 @@ def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> I
         server = stack.enter_context(stage.serving(candidate, redis_url))
         # No test depends on a graceful shutdown, so the server is killed, which is faster.
         stack.callback(server.process.kill)
-        http = stack.enter_context(httpx.Client(base_url=server.url, timeout=30))
         counters = stage.counters()
         stack.callback(counters.close)
-        http.get("/products/1")
-        yield Subject(http, server, stage, Observer(server, stage, counters))
+        with httpx.Client(base_url=server.url, timeout=30, verify=False) as warming:
+            warming.get("/products/1")
+        audit = ServerAudit(
+            AUDITOR, AUDITOR.of_stage(stage.database, stage.admin_url), stage.database, server.url
+        )
+        transport = AuditedTransport(server, audit.report, verify=False)
+        http = stack.enter_context(httpx.Client(base_url=server.url, timeout=30, transport=transport))
+        yield Subject(http, server, stage, Observer(server, stage, counters), audit)
+        until(lambda: not audit.unlogged(server.log_text()), LOG_DEADLINE_S)
+        audit.check_log(server.log_text())
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +122,13 @@ def api(bench: Workbench, candidate: Path) -> Iterator[Subject]:
 def grown(bench: Workbench, candidate: Path) -> Iterator[Subject]:
     """The candidate with 4 000 products, shared in the same way."""
     with bench.stage(SIZES["double"]) as stage, subject_on(stage, candidate) as subject:
+        yield subject
+
+
+@pytest.fixture(scope="session")
+def large(bench: Workbench, candidate: Path) -> Iterator[Subject]:
+    """The candidate with 100 000 products, shared in the same way."""
+    with bench.stage(SIZES["standard"]) as stage, subject_on(stage, candidate) as subject:
         yield subject
 
 
@@ -148,46 +172,80 @@ def holding_products(subject: Subject, table: str = "products") -> Iterator[Call
 
 
 class ResultFile:
-    """Writes one JSON line for each test: its id, its outcome, and its requirement."""
+    """Writes one JSON line per test: id, outcome, requirement and criterion, and what a failure said."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.requirements: dict[str, str | None] = {}
+        self.criteria: dict[str, str | None] = {}
         self.outcomes: dict[str, str] = {}
+        self.messages: dict[str, str] = {}
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Record the requirement of each test."""
+        """Note which test answers which criterion."""
         for item in session.items:
-            mark = item.get_closest_marker("requirement")
-            self.requirements[item.nodeid] = mark.args[0] if mark else None
+            self.criteria[item.nodeid] = criterion_of(item)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Record the worst outcome of a test's phases; a failed set-up or teardown is an error."""
+        """The worst of a test's phases is its outcome; a broken set-up is an error."""
         outcome: str = report.outcome
         if report.failed and report.when != "call":
             outcome = "error"
         if report.when == "call" or outcome != "passed":
             self.outcomes[report.nodeid] = outcome
+            if outcome != "passed":
+                self.messages[report.nodeid] = message_of(report)
 
     def pytest_sessionfinish(self) -> None:
-        """Write the file; a test without an outcome did not run and is an error."""
+        """Leave the file; a test without an outcome did not run and is an error."""
         lines = [
-            {"nodeid": nodeid, "outcome": self.outcomes.get(nodeid, "error"), "requirement": name}
-            for nodeid, name in self.requirements.items()
+            {
+                "nodeid": nodeid,
+                "outcome": self.outcomes.get(nodeid, "error"),
+                "requirement": requirement_of(criterion),
+                "criterion": criterion,
+                "level": criteria()[criterion].level if criterion else "specified",
+                "message": self.messages.get(nodeid, ""),
+            }
+            for nodeid, criterion in self.criteria.items()
         ]
         self.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
+def criterion_of(item: pytest.Item) -> str | None:
+    """The criterion that a test answers."""
+    mark = item.get_closest_marker("criterion")
+    return mark.args[0] if mark else None
+
+
+def requirement_of(criterion: str | None) -> str | None:
+    """The requirement of a criterion; None for the behaviour that must not change."""
+    return None if criterion is None or criterion.startswith("API.") else criterion.partition(".")[0]
+
+
+def message_of(report: pytest.TestReport) -> str:
+    """What a failure said: its message alone where there is one, the whole traceback elsewhere."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    text = crash.message if crash else report.longreprtext
+    return text.removeprefix("AssertionError: ")[:MESSAGE_CHARACTERS]
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Apply `--requirement Rnn`: deselect all tests of other requirements."""
+    """`--requirement Rnn` leaves out the tests of all others; the auditor is asked last."""
     wanted = config.getoption("--requirement")
     if wanted:
-        kept = [i for i in items if (mark := i.get_closest_marker("requirement")) and mark.args[0] == wanted]
+        kept = [i for i in items if (one := criterion_of(i)) and one.partition(".")[0] == wanted]
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept
+    items.sort(key=lambda item: item.path.name == "test_audit.py")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Apply `--results FILE`: write the outcomes as JSON lines."""
+    """`--results FILE` asks for the outcomes as JSON lines."""
     if path := config.getoption("--results"):
         config.pluginmanager.register(ResultFile(Path(path)))
+
+
+def pytest_sessionfinish() -> None:
+    """Hang up wherever the auditor looked."""
+    AUDITOR.close()

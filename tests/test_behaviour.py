@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from evaluation.database.expected import expected_products
+from evaluation.database.expected import difference, expected_products
 from tests.conftest import Subject
 
 
@@ -14,13 +14,15 @@ def rows(subject: Subject, rest: str) -> list[dict[str, Any]]:
     return expected_products(subject.stage.admin_url, rest)
 
 
+@pytest.mark.criterion("API.2")
 def test_the_first_page_is_what_the_database_holds(api: Subject) -> None:
     page = api.json("/products")
 
-    assert page["items"] == rows(api, "where is_active order by id limit 20")
+    assert not difference(page["items"], rows(api, "where is_active order by id limit 20"))
     assert sum(item["review_count"] for item in page["items"]) == 785
 
 
+@pytest.mark.criterion("API.3")
 @pytest.mark.parametrize(
     ("query", "where"),
     [
@@ -31,10 +33,10 @@ def test_the_first_page_is_what_the_database_holds(api: Subject) -> None:
     ids=["category_id=11&limit=7", "is_active=false&limit=4", "category_id=5&is_active=false"],
 )
 def test_filters_choose_products(api: Subject, query: str, where: str) -> None:
-    assert api.json(f"/products?{query}")["items"] == rows(api, f"where {where}")
+    assert not difference(api.json(f"/products?{query}")["items"], rows(api, f"where {where}"))
 
 
-@pytest.mark.requirement("R11")
+@pytest.mark.criterion("R11.2")
 @pytest.mark.parametrize(
     ("query", "where"),
     [
@@ -56,12 +58,13 @@ def test_the_total_counts_what_the_filter_lets_through(api: Subject, query: str,
     assert 0.8 * exact - 2 <= api.json(f"/products?{query}")["total"] <= 1.25 * exact + 2
 
 
+@pytest.mark.criterion("API.2")
 @pytest.mark.parametrize("product_id", [1, 4, 8, 2000])
 def test_a_product_is_what_the_database_holds(api: Subject, product_id: int) -> None:
-    assert [api.json(f"/products/{product_id}")] == rows(api, f"where id = {product_id}")
+    assert not difference([api.json(f"/products/{product_id}")], rows(api, f"where id = {product_id}"))
 
 
-@pytest.mark.requirement("R13")
+@pytest.mark.criterion("R13.2")
 def test_a_batch_keeps_the_order_asked_and_leaves_out_the_unknown(api: Subject) -> None:
     batch = api.json("/products/batch?ids=1203,1201,987654,1202,1201")
 
@@ -69,10 +72,12 @@ def test_a_batch_keeps_the_order_asked_and_leaves_out_the_unknown(api: Subject) 
     assert batch[0] == api.json("/products/1203")
 
 
+@pytest.mark.criterion("API.2")
 def test_the_categories_are_all_there(api: Subject) -> None:
     assert [category["id"] for category in api.json("/categories")] == list(range(1, 43))
 
 
+@pytest.mark.criterion("API.1")
 @pytest.mark.parametrize(
     ("path", "statuses"),
     [
@@ -99,6 +104,7 @@ def test_bad_questions_are_told_so(api: Subject, path: str, statuses: set[int]) 
     assert answer.json()["detail"]
 
 
+@pytest.mark.criterion("API.1")
 @pytest.mark.parametrize(
     "fields",
     [
@@ -121,6 +127,7 @@ def test_a_bad_product_is_refused(api: Subject, fields: dict[str, object]) -> No
     assert answer.json()["detail"]
 
 
+@pytest.mark.criterion("API.1")
 def test_text_that_is_no_unicode_is_refused(api: Subject) -> None:
     body = '{"name": "\\ud800", "price": "1.00", "category_id": 1}'
     answer = api.http.post("/products", content=body, headers={"content-type": "application/json"})
@@ -128,6 +135,7 @@ def test_text_that_is_no_unicode_is_refused(api: Subject) -> None:
     assert answer.status_code == 422, answer.text
 
 
+@pytest.mark.criterion("API.5")
 def test_a_product_lives_through_create_change_and_delete(own: Subject) -> None:
     name = "Crème brûlée 焼き 🍮"
     product = own.new_product(name=name, price="12.50", category_id=3, quantity=5)
@@ -150,6 +158,7 @@ def test_a_product_lives_through_create_change_and_delete(own: Subject) -> None:
     assert own.http.put(path, json={"price": "1.00"}).status_code == 404
 
 
+@pytest.mark.criterion("API.5")
 def test_a_review_belongs_to_its_product(own: Subject) -> None:
     product = own.new_product()["id"]
     review = {"author_id": 7, "rating": 2, "title": "Hm", "body": "Not für mich."}
@@ -166,6 +175,7 @@ def test_a_review_belongs_to_its_product(own: Subject) -> None:
     assert own.http.post(f"/products/{product}/reviews", json={**review, "rating": 6}).status_code == 422
 
 
+@pytest.mark.criterion("API.7")
 def test_bodies_are_compact_utf8_json(api: Subject) -> None:
     answer = api.get("/products/5")
     compact = json.dumps(answer.json(), ensure_ascii=False, separators=(",", ":"))

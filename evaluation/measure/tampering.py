@@ -18,7 +18,7 @@ from evaluation.candidates.fingerprint import changed, fingerprint
 from evaluation.database import dataset
 from evaluation.database.counters import Counters, Work
 from evaluation.database.dataset import SIZES
-from evaluation.database.expected import expected_categories, expected_products
+from evaluation.database.expected import difference, expected_categories, expected_products
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.measure.work import fetch
 from evaluation.records import Signal, WorkSample
@@ -157,11 +157,8 @@ class Observation:
         before = self.counters.snapshot()
         body = body_of(self.server, path, headers)
         statements = self.spent(before)
-        answered, expected = items(body), expected_products(self.stage.admin_url, rest)
-        if not isinstance(answered, list) or list(map(without_average, answered)) != list(
-            map(without_average, expected)
-        ):
-            self.note("wrong_body", f"GET {path}: the body differs from the tables")
+        if wrong := difference(items(body), expected_products(self.stage.admin_url, rest)):
+            self.note("wrong_body", f"GET {path}: {wrong}")
         if statements == 0:
             self.note("no_work", f"GET {path}: the first request reached no table")
         return statements
@@ -244,10 +241,3 @@ def items(body: bytes) -> object:
     except ValueError:
         return None
     return content.get("items", [content]) if isinstance(content, dict) else content
-
-
-def without_average(product: object) -> object:
-    """A product without its average rating, because candidates may round a half up or to even."""
-    if not isinstance(product, dict):
-        return product
-    return {name: value for name, value in product.items() if name != "average_rating"}

@@ -1,0 +1,240 @@
+"""The auditor of a run: applies the rules to every exchange, and keeps what it found for each criterion."""
+
+import json
+import threading
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from decimal import Decimal, InvalidOperation
+from hashlib import sha256
+from typing import Any
+
+from evaluation.database.expected import difference
+from tests.audit import bodies, http_rules
+from tests.audit.exchange import Exchange
+from tests.audit.http_rules import Finding
+from tests.audit.log_lines import Request, is_plain, lines_about
+from tests.audit.tables import Tables
+
+CRITERIA = (
+    *("API.1", "API.2", "API.4", "API.5", "API.6", "API.7", "R02.1", "R02.2", "R02.3", "R08.6", "R11.2"),
+    *("R12.1", "R12.2", "R12.3", "R12.4", "R12.5", "R12.6"),
+    *("R15.1", "R15.2", "R15.3", "R15.5", "R15.6", "R15.7", "R15.8", "R16.1", "R16.2", "R16.3"),
+)
+"""What the auditor can judge."""
+
+KEPT = 20
+QUICK_S, SLOW_S = 0.190, 0.201
+REFUSED = range(400, 500)
+
+
+class Auditor:
+    """Findings of a run by criterion: how often each was checked, and what was wrong."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.checked: Counter[str] = Counter()
+        self.wrong: dict[str, list[str]] = defaultdict(list)
+        self.tables: dict[str, Tables] = {}
+        self.tags: dict[tuple[str, str, bool], dict[str, str]] = defaultdict(dict)
+        self.contents: dict[tuple[str, str, str], Any] = {}
+        self.slow_lines: list[tuple[str, frozenset[str]]] = []
+        self.quick_words: set[str] = set()
+
+    def of_stage(self, database: str, admin_url: str) -> Tables:
+        """The rows of one stage, shared by all servers on it."""
+        return self.tables.setdefault(database, Tables(admin_url))
+
+    def note(self, findings: Iterable[Finding], context: str) -> None:
+        """Keep what rules have found."""
+        for criterion, wrong in findings:
+            self.checked[criterion] += 1
+            if wrong and len(self.wrong[criterion]) < KEPT:
+                self.wrong[criterion].append(f"{wrong}\n  {context}")
+
+    def verdict(self, criterion: str) -> list[str]:
+        """What was wrong with a criterion in the whole run."""
+        if criterion == "R16.3":
+            return [*self.wrong[criterion], *self.wrong_flags()]
+        return self.wrong[criterion]
+
+    def wrong_flags(self) -> Iterator[str]:
+        """Slow requests whose lines share no word that the lines of all quick ones lack."""
+        if not self.slow_lines:
+            return
+        flag = frozenset.intersection(*(words for _, words in self.slow_lines)) - self.quick_words
+        if not flag:
+            shown = "\n  ".join(line[:200] for line, _ in self.slow_lines[:4])
+            yield f"no word marks all requests over 200 ms and none under 200 ms:\n  {shown}"
+
+    def close(self) -> None:
+        """Hang up everywhere."""
+        for tables in self.tables.values():
+            tables.close()
+
+
+class ServerAudit:
+    """The exchanges of one server process on one stage."""
+
+    def __init__(self, auditor: Auditor, tables: Tables, stage: str, name: str) -> None:
+        self.auditor = auditor
+        self.tables = tables
+        self.stage = stage
+        self.name = name
+        self.may_fail = False
+        self.requests: list[Request] = []
+
+    def report(self, exchange: Exchange) -> None:
+        """Check one exchange and remember that it must be logged."""
+        with self.auditor.lock:
+            self.check(exchange)
+
+    def check(self, exchange: Exchange) -> None:
+        """The same, while nobody else does."""
+        is_write = exchange.method not in ("GET", "HEAD") and exchange.status not in REFUSED
+        if is_write:
+            self.tables.note_write(self.name)
+        context = exchange.described()
+        self.auditor.note(http_rules.check(exchange, may_fail=self.may_fail), context)
+        if not self.may_fail:
+            self.auditor.note(bodies.check(exchange, self.tables, self.name), context)
+            self.auditor.note(self.check_tags(exchange), context)
+            if is_write and exchange.alone:
+                self.auditor.note(check_write(exchange, self.tables), context)
+        self.requests.append(Request(exchange.method, exchange.path, exchange.status, exchange.elapsed_s))
+
+    def check_tags(self, exchange: Exchange) -> Iterator[Finding]:
+        """Same content, same tag; other content, another tag; and 304 only for what is still so."""
+        tag = exchange.headers.get("etag")
+        if exchange.method != "GET":
+            return
+        if exchange.status == 304:
+            yield from self.check_not_modified(exchange)
+        if not tag or exchange.status != 200:
+            return
+        try:
+            content = exchange.body()
+        except ValueError:
+            return
+        packed, digest = exchange.encoding == "gzip", sha256(content).hexdigest()
+        known = self.auditor.tags[self.stage, exchange.target, packed]
+        for other, its_tag in known.items():
+            if (other == digest) != (its_tag == tag):
+                same = "the same content" if other == digest else "other content"
+                yield "R15.3", f"{same} had the tag {its_tag}, now {tag}"
+        known[digest] = tag
+        yield "R15.3", None
+        twin = self.auditor.tags[self.stage, exchange.target, not packed].get(digest)
+        if twin:
+            shared = twin == tag and not tag.startswith("W/")
+            yield "R15.6", f"gzip and plain bytes share the strong tag {tag}" if shared else None
+        self.auditor.contents[self.stage, exchange.target, tag.removeprefix("W/")] = content
+
+    def check_not_modified(self, exchange: Exchange) -> Iterator[Finding]:
+        """The content that the client's tag stands for is what a 200 would have brought."""
+        opaque = ",".join(exchange.request_headers.get_list("if-none-match")).strip().removeprefix("W/")
+        content = self.auditor.contents.get((self.stage, exchange.target, opaque))
+        if content is None:
+            return
+        as_if_sent = Exchange(
+            exchange.method,
+            exchange.target,
+            exchange.request_headers,
+            b"",
+            200,
+            type(exchange.headers)(),
+            content,
+            exchange.elapsed_s,
+        )
+        yield from bodies.check(as_if_sent, self.tables, self.name)
+
+    def note_held(self, path: str, seconds: float) -> None:
+        """The newest request for a path was held up for so long on purpose."""
+        for number in range(len(self.requests) - 1, -1, -1):
+            one = self.requests[number]
+            if one.path == path:
+                held = min(seconds, one.elapsed_s)
+                self.requests[number] = Request(one.method, path, one.status, one.elapsed_s, held)
+                return
+
+    def unlogged(self, log: str) -> dict[tuple[str, str], tuple[int, int]]:
+        """Requests by method and path that have fewer lines than there were: how many of how many."""
+        lines = log.splitlines()
+        wanted = Counter((one.method, one.path) for one in self.requests if is_plain(one.path))
+        by_key = {(one.method, one.path): one for one in self.requests}
+        found = {key: len(lines_about(by_key[key], lines)) for key in wanted}
+        return {key: (found[key], count) for key, count in wanted.items() if found[key] < count}
+
+    def check_log(self, log: str) -> None:
+        """Every request has a line, whose duration the client can confirm."""
+        missing = self.unlogged(log)
+        logged = [(key, None) for key in {(one.method, one.path) for one in self.requests} - missing.keys()]
+        self.auditor.note((("R16.1", None) for _ in logged), "")
+        self.auditor.note(
+            (
+                ("R16.1", f"{method} {path}: {found} lines in the log for {count} requests")
+                for (method, path), (found, count) in missing.items()
+            ),
+            "(of one server process)",
+        )
+        lines = log.splitlines()
+        alone = Counter((one.method, one.path) for one in self.requests)
+        for one in self.requests:
+            if alone[one.method, one.path] == 1 and is_plain(one.path):
+                self.check_lines(one, lines_about(one, lines))
+
+    def check_lines(self, request: Request, lines: list[str]) -> None:
+        """The lines of the only request for a path: duration and flag."""
+        if not lines:
+            return
+        fitting = [line for line in lines if request.fits(line)]
+        waited = (
+            f"held up for {1000 * request.held_s:.0f} ms, answered after {1000 * request.elapsed_s:.0f} ms"
+        )
+        wrong = None if fitting else f"no duration in the line of {request.method} {request.path} ({waited})"
+        self.auditor.note([("R16.2", wrong)], " / ".join(line[:200] for line in lines[:3]))
+        words = frozenset().union(*(request.words(line) for line in lines))
+        if request.held_s > SLOW_S and request.status < 400:
+            self.auditor.checked["R16.3"] += 1
+            self.auditor.slow_lines.append((lines[0], words))
+        elif request.elapsed_s < QUICK_S:
+            self.auditor.quick_words |= words
+
+
+def check_write(exchange: Exchange, tables: Tables) -> Iterator[Finding]:
+    """A write answers with what is stored, and what is stored is what was sent."""
+    if exchange.status not in (200, 201):
+        return
+    try:
+        content, sent = exchange.json(), json.loads(exchange.request_body)
+    except ValueError:
+        return
+    if exchange.path.endswith("/reviews"):
+        product = exchange.path.split("/")[2]
+        rows = tables.products(f"where id = {int(product)}")
+        stored = [one for row in rows or [] for one in row["reviews"] if one["id"] == content.get("id")]
+    else:
+        stored = tables.products(f"where id = {int(content.get('id', 0))}") or []
+    if stored:
+        yield "API.5", difference(content, stored[0])
+        yield "API.5", lost_field(sent, stored[0])
+
+
+def lost_field(sent: dict[str, Any], stored: dict[str, Any]) -> str | None:
+    """A field that was sent and is not what is stored."""
+    inventory = stored.get("inventory") or {}
+    flat = {**stored, **inventory, "category_id": stored.get("category", {}).get("id")}
+    flat["author_id"] = stored.get("author", {}).get("id")
+    for name, value in sent.items():
+        if name in flat and not is_stored(name, value, flat[name]):
+            return f"{name} was sent as {value!r:.60}, stored is {flat[name]!r:.60}"
+    return None
+
+
+def is_stored(name: str, sent: Any, stored: Any) -> bool:
+    """Whether a value is what was sent, prices as numbers."""
+    if name == "price":
+        try:
+            return Decimal(str(sent)) == Decimal(str(stored))
+        except InvalidOperation:
+            return False
+    return bool(sent == stored)

@@ -1,0 +1,74 @@
+"""The transport of the suite's HTTP client, which hands every exchange to the auditor."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from evaluation.errors import CandidateError
+from evaluation.serving.server import Server
+from tests.audit.exchange import Exchange
+
+
+class AuditedTransport(httpx.HTTPTransport):
+    """Sends requests as ever, and reports each with its whole answer and its statements."""
+
+    def __init__(self, server: Server, report: Callable[[Exchange], None], *, verify: bool) -> None:
+        super().__init__(verify=verify)
+        self.server = server
+        self.report = report
+        self.lock = threading.Lock()
+        self.under_way = 0
+        self.began = 0
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """httpx: one request, one response."""
+        with self.lock:
+            self.under_way += 1
+            self.began += 1
+            number, was_alone = self.began, self.under_way == 1
+            known = self.statements_so_far() if was_alone else None
+        started = time.perf_counter()
+        try:
+            response = super().handle_request(request)
+            sent = b"".join(response.iter_raw())
+        finally:
+            elapsed_s = time.perf_counter() - started
+            with self.lock:
+                self.under_way -= 1
+                alone = was_alone and self.began == number
+                statements = self.statements_since(known) if alone and known is not None else None
+        self.report(
+            Exchange(
+                method=request.method,
+                target=request.url.raw_path.decode("ascii"),
+                request_headers=request.headers,
+                request_body=request.content,
+                status=response.status_code,
+                headers=response.headers,
+                sent=sent,
+                elapsed_s=elapsed_s,
+                statements=statements,
+                alone=alone,
+            )
+        )
+        return httpx.Response(
+            response.status_code, headers=response.headers, content=None, stream=httpx.ByteStream(sent)
+        )
+
+    def statements_so_far(self) -> int | None:
+        """How many statements the hooks have seen; None where the probe does not answer."""
+        try:
+            count: int = self.server.ask("count")["count"]
+        except CandidateError:
+            return None
+        return count
+
+    def statements_since(self, known: int) -> tuple[dict[str, Any], ...] | None:
+        """The statements that the hooks have seen since then."""
+        try:
+            return tuple(self.server.ask("statements", since=known)["statements"])
+        except CandidateError:
+            return None
