@@ -8,7 +8,6 @@ from typing import Any
 
 import jsonschema
 
-from evaluation.judge.verdicts import judge
 from evaluation.records import INSTANCE_ID, CaseResult, Evaluation, Measured, measured_from
 from evaluation.report.judgement import judgement
 
@@ -22,6 +21,7 @@ def as_report(found: Evaluation) -> dict[str, Any]:
     success = found.outcome.name == "resolved"
     verdicts = judgement(found.before, found.after, found.outcome.name)
     comparison = verdicts.pop("comparison")
+    baseline_meets_all = all(row["before"]["passed"] is True for row in verdicts["requirements"])
     return {
         "schema_version": SCHEMA_VERSION,
         "instance_id": INSTANCE_ID,
@@ -35,7 +35,7 @@ def as_report(found: Evaluation) -> dict[str, Any]:
         "error": found.outcome.reason or None,
         "environment": found.environment,
         "results": {
-            "before": side(found.before, all(verdict.passed is True for verdict in judge(found.before))),
+            "before": side(found.before, baseline_meets_all),
             "after": side(found.after, success),
             "comparison": comparison,
         },

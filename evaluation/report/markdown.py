@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from evaluation.report import growth
-from evaluation.report.failures import Failure, failures
+from evaluation.report.failures import Failure, told_failures
 from evaluation.report.marks import mark, not_judged
 from evaluation.report.printable import first_lines, one_line
 
@@ -23,7 +23,7 @@ def text(reports: list[dict[str, Any]]) -> str:
     lines += [grading(report) for report in reports]
     for report in reports:
         lines += ["", f"### {escaped(report['results']['after']['candidate'])}", "", *requirements(report)]
-        if found := failures(report):
+        if found := told_failures(report):
             lines += ["", *failed_criteria(found)]
         if report["work"]["after"]:
             lines += ["", *work(report)]

@@ -69,6 +69,14 @@ def test_one_test_is_told_whole(path: Path, explain: Explain, wanted: str) -> No
     assert "test_second" not in out
 
 
+def test_a_whole_id_names_its_test_though_it_is_a_part_of_another(path: Path, explain: Explain) -> None:
+    status, out, _ = explain(path, "test of R08.1")
+
+    assert status == 0
+    assert "test: test of R08.1\n" in out
+    assert "R08.10" not in out
+
+
 def test_a_criterion_is_told_with_all_its_tests(path: Path, explain: Explain) -> None:
     status, out, _ = explain(path, "R08.3")
 

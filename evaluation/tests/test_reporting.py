@@ -10,12 +10,13 @@ from xml.etree import ElementTree
 import pytest
 
 from evaluation.criteria import criteria
+from evaluation.errors import CandidateError
 from evaluation.measure.settings import Settings
-from evaluation.pipeline import judged
+from evaluation.pipeline import judged, unmeasured_candidate
 from evaluation.records import CaseResult, Measured, Outcome, Signal
 from evaluation.report import document, junit, markdown, terminal
 from evaluation.report.printable import first_lines, one_line, printable
-from evaluation.tests.test_judge import by_criterion, load, loaded
+from evaluation.tests.test_judge import by_criterion, load, loaded, measured
 
 QUICK, FULL = Settings(with_load=False, seed=42), Settings(seed=42)
 NASTY = (
@@ -129,6 +130,28 @@ def test_a_criterion_that_no_test_judges_is_told() -> None:
     found = report(replace(whole, suite=replace(whole.suite, tests=tests)))
 
     assert "(profile quick: R01.1 not timed; R08.3 not tested)" in terminal.summary(found)
+
+
+def test_a_suite_whose_tests_name_no_criteria_is_not_called_untested() -> None:
+    found = report(measured({}), before=measured({"R08": "failed"}))
+
+    assert "outcome: resolved (profile quick: R01.1 not timed)" in terminal.summary(found)
+    assert "hardening: 0 of 0" in terminal.summary(found)
+
+
+def test_of_a_candidate_that_could_not_be_measured_the_reason_is_told_alone() -> None:
+    whole = by_criterion({})
+    silent = unmeasured_candidate("silent", whole, CandidateError("it cannot be imported"))
+
+    found = report(silent)
+
+    for shown in (terminal.gradings([found]), markdown.text([found])):
+        assert "it cannot be imported" in shown
+        assert "not run" not in shown
+    told = found["results"]["after"]["tests"]
+    assert {(test["outcome"], test["message"][:7]) for test in told} == {("error", "not run")}
+    assert told[0]["criterion"] == "API.1"
+    assert found["hardening"]["held"] == 0
 
 
 def test_requirements_are_told_with_their_titles_and_r01_as_not_timed() -> None:

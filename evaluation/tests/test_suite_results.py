@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from evaluation.candidates import store
 from evaluation.cli import settings_of
 from evaluation.measure import suite
 from evaluation.measure.settings import Settings
@@ -100,6 +101,21 @@ def test_every_run_draws_a_seed_that_is_no_condition_of_a_measurement() -> None:
 
     assert first.seed != second.seed
     assert first.conditions() == second.conditions()
+
+
+@pytest.mark.parametrize("name", ["instances/criteria.toml", "requirements.txt"])
+def test_measurements_under_other_criteria_are_not_recalled(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "instances").mkdir()
+    for file in ("requirements.txt", "pyproject.toml", "instances/criteria.toml"):
+        (tmp_path / file).write_text("as it was")
+    monkeypatch.setattr(store, "ROOT", tmp_path)
+    before = store.harness_digest()
+
+    (tmp_path / name).write_text("changed")
+
+    assert store.harness_digest() != before
 
 
 def test_a_chosen_seed_measures_everything_anew() -> None:
