@@ -2,7 +2,6 @@
 
 import socket
 import time
-from typing import Any
 
 import pytest
 import redis
@@ -10,34 +9,10 @@ import redis
 from tests.burst import burst
 from tests.conftest import Subject, subject_on
 from tests.observing import until
+from tests.passing_time import field_lifetimes_ms, pass_time
 
 BOOKKEEPING_BYTES = 64
 LIFETIME_S = 60
-
-
-def pass_time(subject: Subject, seconds: int) -> None:
-    """Let time pass for the serving process and for every key in Redis that has a lifetime."""
-    subject.server.ask("advance", seconds=seconds)
-    subject.audit.tables.advanced_s += seconds
-    passed_ms = seconds * 1000
-    with redis.Redis.from_url(subject.stage.redis_url) as client:
-        for key in client.keys("*"):
-            left_ms = client.pttl(key)
-            if left_ms > passed_ms:
-                client.pexpire(key, left_ms - passed_ms)
-            elif left_ms >= 0:
-                client.delete(key)  # at once, because a lifetime of 1 ms can outlast a quick request
-            for field, left_ms in field_lifetimes_ms(client, key).items():
-                if left_ms > passed_ms:
-                    client.hpexpire(key, left_ms - passed_ms, field)
-                elif left_ms >= 0:
-                    client.hdel(key, field)
-
-
-def field_lifetimes_ms(client: redis.Redis, key: bytes) -> dict[bytes, int]:
-    """The remaining lifetime of each field of a hash; empty for other keys."""
-    fields: list[Any] = client.hkeys(key) if client.type(key) == b"hash" else []
-    return dict(zip(fields, client.hpttl(key, *fields), strict=True)) if fields else {}
 
 
 def lifetimes_s(client: redis.Redis, key: bytes) -> dict[bytes, float]:
@@ -109,7 +84,7 @@ def test_a_listing_is_never_older_than_its_minute(own: Subject) -> None:
     def is_new(path: str) -> bool:
         return bool(own.json(path)["items"][0]["name"] == "Renamed")
 
-    pass_time(own, LIFETIME_S + 1)
+    pass_time([own], LIFETIME_S + 1)
     if not is_new(moved):
         assert until(lambda: is_new(real), LIFETIME_S + 1 - (time.monotonic() - cached_at))
 
@@ -119,7 +94,7 @@ def test_a_listing_is_kept_for_its_whole_minute(own: Subject) -> None:
     stale = own.json("/products?limit=2")
     own.json("/products?limit=2")
     own.sql("update products set name = 'Renamed' where id = %s", stale["items"][0]["id"])
-    pass_time(own, 50)
+    pass_time([own], 50)
 
     with own.observer.counted() as spent:
         kept = own.json("/products?limit=2")
@@ -286,7 +261,7 @@ def test_the_total_is_at_most_a_minute_old(own: Subject) -> None:
     own.sql("analyze products")  # as autovacuum would: the total may be an estimate
     own.json("/products?limit=2&category_id=2")
 
-    pass_time(own, LIFETIME_S + 1)
+    pass_time([own], LIFETIME_S + 1)
 
     def is_new() -> bool:
         after = own.json("/products?limit=3&category_id=2")["total"]

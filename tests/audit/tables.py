@@ -41,6 +41,7 @@ class Tables:
     written_at_s: dict[str, float] = field(default_factory=dict)
     writes: int = 0
     pages: dict[str, Listing] = field(default_factory=dict)
+    is_modelled: bool = False
     connection: psycopg.Connection | None = None
     compared: set[tuple[str, bytes]] = field(default_factory=set)
     known: dict[str, list[tuple[Any, ...]]] = field(default_factory=dict)
