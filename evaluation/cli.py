@@ -237,7 +237,11 @@ def explain_main(arguments: list[str]) -> int:
         help="a test id, a part of one that no other test has, or a criterion (all tests of it)",
     )
     chosen = options.parse_args(arguments)
-    print(explain.text(read_report(chosen.report), chosen.test))
+    try:
+        print(explain.text(read_report(chosen.report), chosen.test), flush=True)
+    except BrokenPipeError:
+        # `| head` has seen enough. What is left in the buffer must not fail again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return RESOLVED
 
 

@@ -11,7 +11,7 @@ from evaluation.report.failures import Failure, told_failures
 from evaluation.report.marks import mark, not_judged
 from evaluation.report.printable import first_lines, one_line
 
-SPECIAL = re.compile(r"[&<>|`*_~\[\]\\#@]|:(?=//)|(?<=www)\.")
+SPECIAL = re.compile(r"[&<>|`*~\[\]\\#@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.")
 """Characters that Markdown, HTML or a code host reads as more than text."""
 MESSAGE_LINES = 5
 REASON_CHARACTERS = 300
@@ -47,13 +47,18 @@ def escaped(foreign: str) -> str:
     return SPECIAL.sub(lambda found: f"&#{ord(found[0])};", one_line(foreign, REASON_CHARACTERS))
 
 
+def ours(text: str) -> str:
+    """A sentence of ours, which may use Markdown, in a table."""
+    return text.replace("|", "\\|")
+
+
 def requirements(report: dict[str, Any]) -> list[str]:
     """A table with one row for each requirement."""
     lines = ["| | requirement | baseline | candidate |", "|---|---|---|---|"]
     for row in report["requirements"]:
         marks = " | ".join(mark(report, row, side) for side in ("before", "after"))
         marks = marks.replace("fail", "**fail**")
-        lines.append(f"| {row['requirement']} | {escaped(row.get('title', ''))} | {marks} |")
+        lines.append(f"| {row['requirement']} | {ours(row.get('title', ''))} | {marks} |")
     return lines
 
 
@@ -66,7 +71,7 @@ def failed_criteria(found: Sequence[Failure]) -> list[str]:
         told = "<br>".join(f"<code>{escaped(line)}</code>" for line in message)
         more = f" and {len(others)} more" if others else ""
         test = f"<code>{escaped(first.test)}</code>" if first.test else "500 clients"
-        lines.append(f"| {name} | {first.level} | {escaped(first.sentence)} | {test}{more} | {told} |")
+        lines.append(f"| {name} | {first.level} | {ours(first.sentence)} | {test}{more} | {told} |")
     return lines
 
 

@@ -13,7 +13,8 @@ from evaluation.report.printable import first_lines, one_line, printable
 
 FAILURE_LINES = 12
 """As many lines are printed about failures; the whole of each is in the report."""
-MESSAGE_LINES = 3
+MESSAGE_LINES, FEW = 3, 2
+"""As many lines of a message are printed where only a few tests failed, and one where more did."""
 
 
 def summary(report: dict[str, Any]) -> str:
@@ -73,9 +74,10 @@ def requirement_lines(report: dict[str, Any]) -> list[str]:
 def failure_lines(found: Sequence[Failure]) -> list[str]:
     """Failures with the first lines of their messages, as many as fit; then how many more there are."""
     lines: list[str] = []
-    told = 0
+    told, wanted = 0, MESSAGE_LINES if len(found) <= FEW else 1
     for one, last in zip(found, [None, *found], strict=False):
-        lines_of_one = failure_block(one, with_sentence=last is None or last.criterion != one.criterion)
+        is_same = last is not None and last.criterion == one.criterion
+        lines_of_one = failure_block(one, wanted, with_sentence=not is_same)
         if len(lines) + len(lines_of_one) > FAILURE_LINES:
             break
         lines += lines_of_one
@@ -84,11 +86,11 @@ def failure_lines(found: Sequence[Failure]) -> list[str]:
     return [*lines, f"and {more} more: evaluation.py explain REPORT TEST"] if more else lines
 
 
-def failure_block(failure: Failure, *, with_sentence: bool) -> list[str]:
+def failure_block(failure: Failure, message_lines: int, *, with_sentence: bool) -> list[str]:
     """One failure: its criterion, unless that was just told, its test, and the first lines of its message."""
     heading = [one_line(f"{failure.criterion}  {failure.sentence}")] if with_sentence else []
     test = [f"  {one_line(failure.test)}"] if failure.test else []
-    return [*heading, *test, *(f"    {line}" for line in first_lines(failure.message, MESSAGE_LINES))]
+    return [*heading, *test, *(f"    {line}" for line in first_lines(failure.message, message_lines))]
 
 
 def last_lines(report: dict[str, Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """The command `explain` tells what failed, and one test or criterion whole."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,6 +16,7 @@ from evaluation.report import document
 from evaluation.tests.test_judge import by_criterion, load, loaded
 from evaluation.tests.test_reporting import FULL, report, saying
 
+ROOT = Path(__file__).parents[2]
 MESSAGE = "\n".join(["curl -i http://HOST/products", "\x1b[31mSELECT 1", *(f"line {n}" for n in range(60))])
 
 
@@ -133,6 +135,14 @@ def test_an_older_report_is_told_by_requirement(path: Path, explain: Explain) ->
     assert "R08  test of R08.3" in explain(path)[1]
     assert "candidate: failed" in explain(path, "test of R08.3")[1]
     assert "test: tests/test_cache.py::test_second" in explain(path, "R08")[1]
+
+
+def test_a_reader_that_has_seen_enough_is_no_failure(path: Path) -> None:
+    command = f"{sys.executable} -m evaluation explain {path} R08.3 | true; exit ${{PIPESTATUS[0]}}"
+
+    done = subprocess.run(["bash", "-c", command], cwd=ROOT, capture_output=True, text=True)
+
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nothing_failed(tmp_path: Path, explain: Explain) -> None:

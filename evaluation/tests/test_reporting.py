@@ -20,7 +20,8 @@ from evaluation.tests.test_judge import by_criterion, load, loaded, measured
 
 QUICK, FULL = Settings(with_load=False, seed=42), Settings(seed=42)
 NASTY = (
-    "\x00\x1b[31mred\x9b\r\nline\u2028|<b>`\udfff\ud800\ufffe\uffff & ]]> \u202e*_[x](http://y) @all #1 é 美"
+    "\x00\x1b[31mred\x9b\r\nline\u2028|<b>`\udfff\ud800\ufffe\uffff & ]]> \u202e*_[x](http://y) @all #1 "
+    "_em_ __b__ www.x é 美"
 )
 EVERY = "".join(map(chr, range(0x3000))) + "\udfff\ud800\ufffe\uffff\U0001f3b2"
 
@@ -193,9 +194,9 @@ def test_many_failures_are_cut_and_counted() -> None:
     told = lines[start + 1 : lines.index("", start)]
     shown = sum(line.startswith("  test of") for line in told)
     assert len(told) <= 13
-    assert shown >= 2
+    assert shown == 4
+    assert "second" not in " ".join(told)
     assert told[-1] == f"and {specified - shown} more: evaluation.py explain REPORT TEST"
-    assert "fourth" not in told
 
 
 def test_a_failed_hardening_test_is_no_reason_in_the_terminal_but_stands_in_markdown() -> None:
@@ -263,7 +264,8 @@ def test_foreign_text_in_markdown_is_only_text() -> None:
 
     rows = [line for line in shown.splitlines() if "R08.3 |" in line or "**unresolved**" in line]
     assert [line.count("|") for line in rows] == [6, 6]
-    for part in ("<b>", "[x]", "http://", "@all", "`"):
+    assert "<code>test of R08.3</code>" in shown
+    for part in ("<b>", "[x]", "http://", "@all", "`", "_em_", "__b", "www."):
         assert all(part not in line for line in rows)
 
 
