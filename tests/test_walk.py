@@ -5,22 +5,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
-from hypothesis.stateful import run_state_machine_as_test
+from hypothesis import HealthCheck, Phase, given, settings
 
 from evaluation.database.dataset import SIZES
 from evaluation.serving.workbench import Workbench
 from tests.conftest import subject_on
 from tests.passing_time import pass_time
-from tests.walk.machine import Budget, Walk, WalkOfTwo, WalksAreOver
+from tests.walk.drawing import WEIGHTS, WEIGHTS_OF_TWO, steps
 from tests.walk.relay import Relay
+from tests.walk.walk import Budget, Step, Walk, WalksAreOver
 from tests.walk.world import World
 
 SECONDS = 4.0
 STEPS = 50
 SETTINGS = settings(
     max_examples=1_000,
-    stateful_step_count=STEPS,
     deadline=None,
     database=None,
     phases=(Phase.generate, Phase.shrink),
@@ -51,12 +50,17 @@ def clock_moves(world: World) -> bool:
     return moved
 
 
-def walk(kind: type[Walk], world: World, budget: Budget) -> None:
+def walk(world: World, processes: int, weights: dict[str, int], budget: Budget) -> None:
     """Walk until the time is over; a failure is told with the fewest steps that were found to lead to it."""
-    machine = type(kind.__name__, (kind,), {"world": world, "budget": budget})
+
+    @given(drawn=steps(weights, STEPS))
+    @SETTINGS
+    def take(drawn: list[Step]) -> None:
+        with world.walk(processes) as (model, subjects):
+            Walk(world, budget, model, subjects).take(drawn)
 
     try:
-        run_state_machine_as_test(machine, settings=SETTINGS)
+        take()
     except WalksAreOver:
         pass
     except Exception:
@@ -72,7 +76,7 @@ def walk(kind: type[Walk], world: World, budget: Budget) -> None:
 def test_a_random_walk_gets_the_right_answers(world: World) -> None:
     world.clock_moves = clock_moves(world)
 
-    walk(Walk, world, Budget(time.monotonic() + SECONDS, 1))
+    walk(world, 1, WEIGHTS, Budget(time.monotonic() + SECONDS))
 
 
 @pytest.mark.criterion("R08.11")
@@ -81,4 +85,4 @@ def test_a_random_walk_over_two_processes_gets_the_right_answers(world: World) -
     with Relay(world.stage.redis_url) as relay:
         world.redis_url = relay.url
 
-        walk(WalkOfTwo, world, Budget(time.monotonic() + SECONDS, 2, relay.cut))
+        walk(world, 2, WEIGHTS_OF_TWO, Budget(time.monotonic() + SECONDS, relay.cut))

@@ -9,11 +9,14 @@ import redis
 
 from evaluation.database.expected import PRODUCT
 from evaluation.serving.workbench import CLAIM, Stage
+from tests.audit.tables import Listing
 from tests.conftest import AUDITOR, Subject, subject_on
 from tests.passing_time import pass_time
 from tests.walk.model import Model, Version
 
 FORGOTTEN_AFTER_S = 200
+BUSY_CATEGORIES = (5, 17, 42)
+"""The last has no products but those that a walk makes."""
 SAVE = """
 create schema saved;
 create table saved.products as table products;
@@ -42,12 +45,18 @@ class World:
         self.connection.execute("create index walk on reviews (product_id)")
         self.products = {row["id"]: row for row in self.rows(f"{PRODUCT} order by id")}
         self.connection.execute("drop index walk")
+        self.focus = [1, *self.first_of(BUSY_CATEGORIES, True, 2), *self.first_of(BUSY_CATEGORIES, False, 1)]
         self.clock_moves = False
         self.standing = ExitStack()
         self.subjects: list[Subject] = []
         named = "select json_build_object('id', id, 'name', name, {} ) from {} order by id"
         self.categories = self.by_id(named.format("'description', description", "categories"))
         self.users = self.by_id(named.format("'location', location", "users"))
+
+    def first_of(self, categories: Sequence[int], is_active: bool, count: int) -> list[int]:
+        """The first products of some listings: what is changed again and again, and read with its page."""
+        listed = [Version(0.0, self.products).listed(Listing(1, one, is_active)) for one in categories]
+        return [product["id"] for one in listed for product in one[:count]]
 
     def rows(self, query: str) -> list[Any]:
         """The first column of a query."""

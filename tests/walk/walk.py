@@ -1,17 +1,14 @@
-"""The random walk: requests, changes and pauses that Hypothesis draws, checked against the model."""
+"""One random walk: requests, changes and pauses, each checked against the model."""
 
 import json
 import shlex
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from evaluation.database.expected import difference
 from tests.audit.bodies import relative
@@ -21,25 +18,7 @@ from tests.passing_time import pass_time
 from tests.walk.model import Model, Product, with_inventory, with_reviews
 from tests.walk.world import World
 
-FOCUS = (1, 2, 20, 100, 101, 142, 500)
-"""Products that are written and read again and again: of the first page, of one category, active and not."""
-BUSY_CATEGORIES = (5, 17, 42)
-ENCODINGS = ("gzip", "identity", "gzip, deflate, br")
-NAMES = ("A", "Ärmel & Co.", "日本", "x" * 200)
-PRICES = ("0", "1", "9.99", "12.5", "99999999.99")
-CHANGES: dict[str, st.SearchStrategy[Any]] = {
-    "name": st.sampled_from(NAMES),
-    "description": st.sampled_from(("", "text", "d" * 1_200)),
-    "price": st.sampled_from(PRICES),
-    "category_id": st.sampled_from(BUSY_CATEGORIES),
-    "is_active": st.booleans(),
-    "quantity": st.sampled_from((0, 1, 50)),
-    "reserved": st.sampled_from((0, 1, 60)),
-}
 SHRINKING_S = 6.0
-PAUSES_S = (1, 20, 45, 59, 62, 130)
-
-
 BEHIND = {
     "name": "update products set name = name || '!' where id = %s and length(name) < 150",
     "price": "update products set price = 1.23 where id = %s",
@@ -58,7 +37,6 @@ class Budget:
     """How long walks may take, and the smallest failure so far; a step that comes later does nothing."""
 
     ends_at: float
-    processes: int
     cut: Callable[[], None] | None = None
     steps_done: int = 0
     shortest: list[str] = field(default_factory=list)
@@ -69,39 +47,38 @@ class Budget:
         return time.monotonic() > self.ends_at
 
 
+Step = tuple[str, dict[str, Any]]
+"""The name of a method of Walk, and its arguments."""
+
+
 class WalksAreOver(BaseException):
     """The time for walks is over; past Hypothesis, which would take an Exception for a failure."""
 
 
-class Walk(RuleBasedStateMachine):
-    """One walk over one or two processes; `world` and `budget` are set by the test that runs it."""
+class Walk:
+    """One walk over one process or two. Each step is a method of this name."""
 
-    world: World
-    budget: Budget
-
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, world: World, budget: Budget, model: Model, subjects: list[Subject]) -> None:
+        self.world = world
+        self.budget = budget
+        self.model = model
+        self.subjects = subjects
         self.steps: list[str] = []
         self.links: list[tuple[str, Listing]] = []
+        self.pages: list[tuple[str, Listing]] = []
+        self.shown: list[int] = []
         self.tags: dict[str, tuple[str, Any]] = {}
         self.made: list[int] = []
-        self.stack = ExitStack()
-        self.model: Model | None = None
-        self.subjects: list[Subject] = []
 
-    def is_on(self) -> bool:
-        """Prepare the rows and the processes at the first step; WalksAreOver once the time is."""
-        if self.budget.is_over():
-            raise WalksAreOver
-        if self.model is None:
-            place = self.world.walk(self.budget.processes)
-            self.model, self.subjects = self.stack.enter_context(place)
-        self.budget.steps_done += 1
-        return True
-
-    def teardown(self) -> None:
-        """Hypothesis: the walk is over."""
-        self.stack.close()
+    def take(self, steps: Sequence[Step]) -> None:
+        """Take all steps, as long as there is time."""
+        for name, arguments in steps:
+            if name == "nothing":
+                continue
+            if self.budget.is_over():
+                raise WalksAreOver
+            self.budget.steps_done += 1
+            getattr(self, name)(**arguments)
 
     def fail(self, criterion: str, wrong: str) -> None:
         """Keep what is wrong under its criterion, and end this walk with the steps that led to it."""
@@ -153,25 +130,15 @@ class Walk(RuleBasedStateMachine):
 
     def promise(self) -> str:
         """The criterion that a wrong answer breaks now."""
-        assert self.model
         if self.model.writes:
             return "API.6" if len(self.subjects) == 1 else "R08.6"
         return "R08.3" if len(self.model.versions) > 1 else "API.2"
 
     def product(self, pick: int) -> int:
-        """A product to work on: one of the few, or one that this walk has made."""
-        few = [*self.made[-4:], *FOCUS]
+        """A product to work on: one that was shown or made a moment ago, or one of a few."""
+        few = [*self.shown[-4:], *self.made[-2:], *self.world.focus]
         return few[pick % len(few)]
 
-    @rule(
-        which=st.integers(0, 1),
-        limit=st.sampled_from((1, 2, 3, 20)),
-        category=st.sampled_from((None, *BUSY_CATEGORIES)),
-        active=st.booleans(),
-        encoding=st.sampled_from(ENCODINGS),
-        revalidate=st.booleans(),
-        spelling=st.integers(0, 3),
-    )
     def read_listing(
         self,
         which: int,
@@ -183,8 +150,6 @@ class Walk(RuleBasedStateMachine):
         spelling: int,
     ) -> None:
         """The first page of a listing."""
-        if not self.is_on():
-            return
         query = [f"limit={limit}", f"is_active={str(active).lower()}"]
         query += [f"category_id={category}"] if category else []
         if active and spelling == 1:
@@ -194,15 +159,15 @@ class Walk(RuleBasedStateMachine):
         listing = Listing(limit, category, active)
         self.read_page(which, f"/products?{'&'.join(query)}", listing, encoding, revalidate=revalidate)
 
-    @rule(
-        which=st.integers(0, 1),
-        pick=st.integers(0, 9),
-        encoding=st.sampled_from(ENCODINGS),
-        revalidate=st.booleans(),
-    )
+    def read_again(self, which: int, pick: int, encoding: str, revalidate: bool) -> None:
+        """A page that was read a moment ago."""
+        if self.pages:
+            target, listing = self.pages[-1 - pick % len(self.pages)]
+            self.read_page(which, target, listing, encoding, revalidate=revalidate)
+
     def follow_next(self, which: int, pick: int, encoding: str, revalidate: bool) -> None:
         """A page that another one has pointed to."""
-        if self.is_on() and self.links:
+        if self.links:
             target, listing = self.links[-1 - pick % len(self.links)]
             self.read_page(which, target, listing, encoding, revalidate=revalidate)
 
@@ -210,40 +175,24 @@ class Walk(RuleBasedStateMachine):
         self, which: int, target: str, listing: Listing, encoding: str, *, revalidate: bool
     ) -> None:
         """A page against the model; its `next` is kept for later."""
-        assert self.model
         content = self.read(which, target, encoding, revalidate=revalidate)
         self.check(self.promise(), self.model.wrong_page(listing, content) if content else "answered 404")
+        self.pages = [*self.pages[-3:], (target, listing)]
+        self.shown += [one["id"] for one in content["items"][:2]]
         if content["next"]:
             behind = Listing(
                 listing.limit, listing.category_id, listing.is_active, content["items"][-1]["id"]
             )
             self.links = [*self.links[-8:], (relative(content["next"]), behind)]
 
-    @rule(
-        which=st.integers(0, 1),
-        pick=st.integers(0, 9),
-        encoding=st.sampled_from(ENCODINGS),
-        revalidate=st.booleans(),
-    )
     def read_product(self, which: int, pick: int, encoding: str, revalidate: bool) -> None:
         """One product, which may be gone."""
-        if not self.is_on():
-            return
-        assert self.model
         number = self.product(pick)
         seen = self.read(which, f"/products/{number}", encoding, revalidate=revalidate)
         self.check(self.promise(), self.model.wrong_product(number, seen))
 
-    @rule(
-        which=st.integers(0, 1),
-        picks=st.lists(st.integers(0, 9), min_size=1, max_size=4),
-        unknown=st.booleans(),
-    )
     def read_batch(self, which: int, picks: list[int], unknown: bool) -> None:
         """Some products at once, in this order, gone ones and unknown ones among them."""
-        if not self.is_on():
-            return
-        assert self.model
         ids = [self.product(pick) for pick in picks] + ([987_654_321] if unknown else [])
         content = self.read(which, f"/products/batch?ids={','.join(map(str, ids))}", "gzip", revalidate=False)
         seen = {one["id"]: one for one in content}
@@ -253,20 +202,8 @@ class Walk(RuleBasedStateMachine):
         wanted = [number for number in ids if number in seen]
         self.check("R13.2", f"ids are {order}, not {wanted}" if order != wanted else None)
 
-    @rule(
-        which=st.integers(0, 1),
-        category=st.sampled_from(BUSY_CATEGORIES),
-        name=st.sampled_from(NAMES),
-        optional=st.fixed_dictionaries(
-            {}, optional={k: CHANGES[k] for k in ("description", "is_active", "quantity")}
-        ),
-        price=st.sampled_from(PRICES),
-    )
     def create(self, which: int, category: int, name: str, optional: dict[str, Any], price: str) -> None:
         """A new product, some of its fields left to their defaults."""
-        if not self.is_on():
-            return
-        assert self.model
         sent = {"name": name, "price": price, "category_id": category, **optional}
         response = self.send(which, "POST", "/products", sent)
         self.check("API.5", None if response.status_code == 201 else f"POST answered {response.status_code}")
@@ -287,7 +224,6 @@ class Walk(RuleBasedStateMachine):
 
     def changed(self, product: Product, fields: dict[str, Any]) -> Product:
         """A product after a PUT of these fields."""
-        assert self.model
         product = with_inventory(
             product, **{n: v for n, v in fields.items() if n in ("quantity", "reserved")}
         )
@@ -298,12 +234,8 @@ class Walk(RuleBasedStateMachine):
             plain["category"] = self.model.categories[fields["category_id"]]
         return {**product, **plain}
 
-    @rule(which=st.integers(0, 1), pick=st.integers(0, 9), fields=st.fixed_dictionaries({}, optional=CHANGES))
     def change(self, which: int, pick: int, fields: dict[str, Any]) -> None:
         """A PUT of any fields, also of none."""
-        if not self.is_on():
-            return
-        assert self.model
         number = self.product(pick)
         known = self.model.newest.get(number)
         response = self.send(which, "PUT", f"/products/{number}", fields)
@@ -317,12 +249,8 @@ class Walk(RuleBasedStateMachine):
             self.check("API.5", difference(response.json(), wanted))
             self.check("API.5", difference(self.world.current([number]).get(number), wanted))
 
-    @rule(which=st.integers(0, 1), pick=st.integers(0, 9))
     def delete(self, which: int, pick: int) -> None:
         """A product goes, with all that belongs to it."""
-        if not self.is_on():
-            return
-        assert self.model
         number = self.product(pick)
         status = 204 if number in self.model.newest else 404
         response = self.send(which, "DELETE", f"/products/{number}")
@@ -333,14 +261,8 @@ class Walk(RuleBasedStateMachine):
             self.model.write(number, None)
             self.check("API.5", "the row is still there" if self.world.current([number]) else None)
 
-    @rule(
-        which=st.integers(0, 1), pick=st.integers(0, 9), rating=st.integers(1, 5), author=st.integers(1, 50)
-    )
     def review(self, which: int, pick: int, rating: int, author: int) -> None:
         """A review of a product."""
-        if not self.is_on():
-            return
-        assert self.model
         number = self.product(pick)
         known = self.model.newest.get(number)
         sent = {"author_id": author, "rating": rating, "title": "t", "body": "b"}
@@ -356,26 +278,8 @@ class Walk(RuleBasedStateMachine):
             self.check("API.5", difference(seen, wanted))
             self.model.write(number, with_reviews(known, [*known["reviews"], wanted]))
 
-    @rule(
-        which=st.integers(0, 1),
-        pick=st.integers(0, 9),
-        wrong=st.sampled_from(
-            (
-                ("POST", "/products", {"name": "x", "price": "1.00", "category_id": 999_999}),
-                ("POST", "/products", {"name": "", "price": "1.00", "category_id": 5}),
-                ("PUT", "/products/{}", {"price": "-1"}),
-                ("PUT", "/products/{}", {"name": "Half done", "category_id": 999_999}),
-                ("PUT", "/products/{}", {"name": "Half done", "quantity": -1}),
-                ("POST", "/products/{}/reviews", {"author_id": 1, "rating": 6, "title": "t"}),
-                ("POST", "/products/{}/reviews", {"author_id": 99_999, "rating": 5, "title": "t"}),
-            )
-        ),
-    )
     def write_wrongly(self, which: int, pick: int, wrong: tuple[str, str, dict[str, Any]]) -> None:
         """A write that is refused changes nothing."""
-        if not self.is_on():
-            return
-        assert self.model
         method, path, body = wrong
         number = self.product(pick)
         response = self.send(which, method, path.format(number), body)
@@ -384,48 +288,34 @@ class Walk(RuleBasedStateMachine):
         stored = self.world.current([number]).get(number)
         self.check("API.5", difference(stored, self.model.newest.get(number), f"product {number}"))
 
-    @rule(
-        pick=st.integers(0, 9),
-        kind=st.sampled_from(sorted(BEHIND)),
-    )
     def change_behind(self, pick: int, kind: str) -> None:
         """Somebody else changes a row of the tables."""
         number = self.product(pick)
-        if not self.is_on() or number not in self.model.newest:  # type: ignore[union-attr]
+        if number not in self.model.newest:
             return
-        assert self.model
         statement = BEHIND[kind]
         self.steps.append(f"psql -c {shlex.quote(statement.replace('%s', str(number)))}")
         self.world.change(statement, number)
         self.model.change_behind(number, self.world.current([number]).get(number))
 
-    @rule(seconds=st.sampled_from(PAUSES_S))
     def wait(self, seconds: int) -> None:
         """Time passes, for the processes and for Redis."""
-        if self.world.clock_moves and self.is_on():
-            assert self.model
+        if self.world.clock_moves:
             self.steps.append(f"sleep {seconds}")
             pass_time(self.subjects, seconds)
             self.model.advanced_s += seconds
 
-
-class WalkOfTwo(Walk):
-    """A walk over two processes, with requests at the same time and a Redis that hangs up."""
-
-    @rule()
     def hang_up(self) -> None:
         """Redis closes every connection; new ones are welcome."""
-        if self.is_on() and self.budget.cut:
+        if self.budget.cut:
             self.steps.append("redis-cli CLIENT KILL TYPE normal")
             self.budget.cut()
 
-    @rule(pick=st.integers(0, 9), names=st.lists(st.sampled_from(NAMES), min_size=2, max_size=3))
     def at_once(self, pick: int, names: list[str]) -> None:
         """Several clients change and read one product at the same time; afterwards the rows decide."""
         number = self.product(pick)
-        if not self.is_on() or number not in self.model.newest:  # type: ignore[union-attr]
+        if number not in self.model.newest:
             return
-        assert self.model
         known = self.model.newest[number]
         active = str(known["is_active"]).lower()
         listing = f"/products?limit=3&category_id={known['category']['id']}&is_active={active}"
