@@ -48,13 +48,19 @@ def body_of(answer: bytes) -> bytes:
     return gzip.decompress(body) if response.getheader("content-encoding") == "gzip" else body
 
 
-async def get(port: int, path: str) -> tuple[int, bytes]:
-    """GET a path on a new connection; return the status and the whole answer."""
+async def ask(port: int, request: str) -> tuple[int, bytes]:
+    """Status and whole answer of one request on a new connection.
+
+    A request is a path to GET, or a method, a path and a JSON body with spaces between them.
+    """
+    method, path, body = f"{'GET ' if request.startswith('/') else ''}{request} ".split(" ", 2)
+    body = body.strip()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\n"
-            "Connection: close\r\n\r\n".encode()
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\n"
+            f"Content-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n"
+            f"Connection: close\r\n\r\n{body}".encode()
         )
         answer = await reader.read(-1)
         return int(answer.split(b" ", 2)[1]), answer
@@ -72,7 +78,7 @@ async def send(port: int, paths: list[str], deadline_s: float) -> Burst:
         started = perf_counter()
         try:
             async with asyncio.timeout(deadline_s):
-                status, answer = await get(port, path)
+                status, answer = await ask(port, path)
         except TimeoutError:
             outcomes["timeout"] += 1
         except (OSError, IndexError, ValueError):

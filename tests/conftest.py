@@ -107,7 +107,9 @@ def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> I
         transport = AuditedTransport(server, audit.report, verify=False)
         http = stack.enter_context(httpx.Client(base_url=server.url, timeout=30, transport=transport))
         yield Subject(http, server, stage, Observer(server, stage, counters), audit)
-        until(lambda: not audit.unlogged(server.log_text()), LOG_DEADLINE_S)
+        # Where lines are missing anyway, there is no use in waiting for them again.
+        if not AUDITOR.wrong["R16.1"]:
+            until(lambda: not audit.unlogged(server.log_text()), LOG_DEADLINE_S)
         audit.check_log(server.log_text())
 
 

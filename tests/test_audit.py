@@ -13,16 +13,15 @@ from tests.conftest import AUDITOR, Subject, holding_products, subject_on
 from tests.observing import until
 
 HELD_S = 0.25
-ENCODINGS = ("gzip", "identity", "gzip, deflate, br", "gzip;q=0", "*;q=0.1")
+ENCODINGS = ("gzip", "identity", "gzip, deflate, br", "gzip;q=0")
 READS = (
-    "/products",
-    "/products?limit=1",
-    "/products?limit=3&category_id=5",
+    "/products?category_id=9",
+    "/products?limit=1&category_id=9",
     "/products?limit=2&category_id=5&is_active=false",
     "/products?category_id=42",
     "/products/7",
-    "/products/1",
-    "/products/batch?ids=9,2,2,999999,1",
+    "/products/1901",
+    "/products/batch?ids=909,902,902,999999,1",
     "/products/batch?ids=1987654321",
     "/categories",
     "/health",
@@ -44,10 +43,11 @@ def tour(request: pytest.FixtureRequest) -> None:
         subject_on(stage, candidate) as first,
         subject_on(stage, candidate) as second,
     ):
-        for round_of in (first, second, first):
-            read_everything(round_of)
-        write_everything(first)
         for subject in (first, second):
+            subject.get("/products", accept_encoding="gzip")
+            read_everything(subject)
+        write_everything(first)
+        for subject in (second, first):
             read_everything(subject)
         hold_up(first)
 
