@@ -80,8 +80,10 @@ def run_share(
             command.append(f"--requirement={requirement}")
         if seed is not None:
             command += [f"--hypothesis-seed={seed}", f"--randomly-seed={seed}"]
+        # pytest rewrites Hypothesis and the suite, which takes seconds unless it may keep what it compiled.
+        inherited = {name: os.environ[name] for name in os.environ.keys() - {"PYTHONDONTWRITEBYTECODE"}}
         environment = {
-            **os.environ,
+            **inherited,
             "HOFAZ9_SERVICES": "url",
             "DATABASE_URL": postgres_url,
             "REDIS_URL": redis_url,
