@@ -3,7 +3,7 @@
 import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import httpx
 import pytest
@@ -43,19 +43,19 @@ def tour(request: pytest.FixtureRequest) -> None:
         subject_on(stage, candidate) as first,
         subject_on(stage, candidate) as second,
     ):
-        for subject in (first, second):
-            subject.get("/products", accept_encoding="gzip")
-            read_everything(subject)
+        first.get("/products", accept_encoding="gzip")
+        read_everything(first, ENCODINGS)
+        read_everything(second, ENCODINGS[:2])
         write_everything(first)
         for subject in (second, first):
-            read_everything(subject)
+            read_everything(subject, ENCODINGS[:1])
         hold_up(first)
 
 
-def read_everything(subject: Subject) -> None:
+def read_everything(subject: Subject, encodings: Sequence[str]) -> None:
     """Every read, as every kind of client, with the tag that it brought, and the page that follows."""
     for path in READS:
-        for encoding in ENCODINGS:
+        for encoding in encodings:
             answer = subject.get(path, accept_encoding=encoding)
         tag = answer.headers.get("etag")
         if tag:
