@@ -1,6 +1,7 @@
 """The method: start services, seed the dataset, measure each candidate, and judge what was measured.
 
-What is measured: the work of single requests, load, page costs, the suite, and signs of tampering.
+What is measured: the work of single requests, the CPU time of a warm page, load, page costs, the suite, and
+signs of tampering.
 """
 
 import os
@@ -30,6 +31,7 @@ from evaluation.errors import (
 )
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge
+from evaluation.measure.cpu import measure_cpu
 from evaluation.measure.growth import CATALOGS, measure_growth
 from evaluation.measure.load import measure_load, measure_long
 from evaluation.measure.settings import Progress, Settings
@@ -43,6 +45,7 @@ from evaluation.measure.tampering import (
 )
 from evaluation.measure.work import measure_work
 from evaluation.records import (
+    CpuCost,
     Evaluation,
     LoadSample,
     Measured,
@@ -162,6 +165,7 @@ def measure(
             requested.signals + tested.signals,
             content=content_digest(path),
             growth=costs,
+            cpu=requested.cpu,
         )
         for path, tested, requested, costs in zip(candidates, tests, requests, growth, strict=True)
     ]
@@ -169,9 +173,10 @@ def measure(
 
 @dataclass(frozen=True, slots=True)
 class Requests:
-    """What single requests and load showed of one candidate."""
+    """What single requests, the CPU time of a warm page and load showed of one candidate."""
 
     work: tuple[WorkSample, ...]
+    cpu: tuple[CpuCost, ...]
     load: tuple[LoadSample, ...]
     signals: tuple[Signal, ...]
 
@@ -185,12 +190,13 @@ class Tests:
 
 
 def measure_requests(bench: Workbench, candidate: Path, settings: Settings, progress: Progress) -> Requests:
-    """Measure the work of single requests on a fresh server, then load on other servers."""
+    """Measure the work of single requests on a fresh server, then CPU time and load on other servers."""
     files = fingerprint(candidate)
     with bench.stage(settings.products) as stage:
         progress(f"{candidate.name}: counting the work of single requests")
         with stage.serving(candidate) as server, closing(stage.counters()) as counters:
             work = measure_work(server, counters)
+        cpu = (measure_cpu(stage, candidate),)
         load: tuple[LoadSample, ...] = ()
         if settings.with_load:
             progress(f"{candidate.name}: measuring load with 500 clients")
@@ -199,7 +205,7 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
             progress(f"{candidate.name}: measuring a minute of popular pages")
             load += measure_long(stage, candidate)
         signals = [*signals_in_work(work), *roles_taken(stage), *rows_lost(stage, settings.products)]
-    return Requests(work, load, (*signals, *files_changed(files, candidate)))
+    return Requests(work, cpu, load, (*signals, *files_changed(files, candidate)))
 
 
 def measure_suites(bench: Workbench, candidates: list[Path], seed: int, progress: Progress) -> list[Tests]:

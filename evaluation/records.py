@@ -93,6 +93,21 @@ class LoadSample:
 
 
 @dataclass(frozen=True, slots=True)
+class CpuCost:
+    """The CPU time of one answer, in us, of a candidate and of the null server that sends as many bytes.
+
+    `requests` were answered with 200 or 304; without any, `candidate_us` is None. `outcomes` counts the
+    candidate's answers by status. `null_us` is None when the candidate did not even answer a first request.
+    """
+
+    scenario: str
+    requests: int
+    candidate_us: float | None
+    null_us: float | None
+    outcomes: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class PageCost:
     """The cost of a page of 20 that follows `skipped` of the `listed` products: medians of `pages` pages.
 
@@ -137,6 +152,7 @@ class Measured:
     error: str | None = None
     content: str = ""
     growth: tuple[PageCost, ...] = ()
+    cpu: tuple[CpuCost, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +220,7 @@ def measured_from(saved: dict[str, Any]) -> Measured:
         saved["error"],
         saved.get("content", ""),
         tuple(PageCost(**one) for one in saved.get("growth", ())),
+        tuple(CpuCost(**one) for one in saved.get("cpu", ())),
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.criteria import HARDENING, Criterion, criteria
-from evaluation.judge.timed import NOT_TIMED, TIMED
+from evaluation.judge.measurements import said_by_measurements, together
 from evaluation.records import CriterionVerdict, Measured
 
 
@@ -28,13 +28,11 @@ def judge_criteria(measured: Measured) -> tuple[CriterionVerdict, ...]:
 
 
 def judge_criterion(criterion: Criterion, measured: Measured) -> CriterionVerdict:
-    """A criterion is met when all its tests passed and, where it is timed, when it was quick enough."""
+    """A criterion is met when all its tests passed and everything else that was measured says so."""
     tests = [test for test in measured.suite.tests if test.criterion == criterion.id]
     failed = tuple(test.nodeid for test in tests if test.outcome != "passed")
-    passed: bool | None = not failed if tests else None
-    timed = TIMED[criterion.id](measured.load) if criterion.id in TIMED else NOT_TIMED
-    if timed.is_judged and not failed:
-        passed = timed.passed
+    by_tests = [not failed] if tests else []
+    passed = together([*by_tests, *said_by_measurements(criterion.id, measured)])
     return CriterionVerdict(criterion.id, criterion.level, passed, len(tests), failed)
 
 

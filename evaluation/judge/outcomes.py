@@ -1,5 +1,6 @@
 """The outcome of a grading, with a reason that a person can act on."""
 
+from evaluation.judge import cpu
 from evaluation.judge.verdicts import failures
 from evaluation.records import Measured, Outcome, Verdict
 
@@ -15,6 +16,8 @@ def outcome_of(measured: Measured, verdicts: tuple[Verdict, ...]) -> Outcome:
         reasons.append(measured.error)
     if unmet := [verdict.requirement for verdict in verdicts if verdict.passed is False]:
         reasons.append(f"not met: {', '.join(unmet)}")
+    if cpu.is_cheap(measured.cpu) is False:
+        reasons += [f"{cpu.CRITERION}: {cpu.told(cost)}" for cost in measured.cpu]
     if shared := [test.nodeid for test in failures(measured) if test.requirement is None]:
         more = f" and {len(shared) - NAMED} more" if len(shared) > NAMED else ""
         reasons.append(f"behaviour broken: {', '.join(shared[:NAMED])}{more}")

@@ -1,8 +1,8 @@
 """Judges which requirements a candidate meets, with pure functions of what was measured."""
 
-from evaluation.criteria import SPECIFIED
-from evaluation.judge import timings
-from evaluation.judge.timed import warm_page
+from evaluation.criteria import SPECIFIED, criteria
+from evaluation.judge import cpu, timings
+from evaluation.judge.measurements import said_by_measurements, together
 from evaluation.records import REQUIREMENTS, CaseResult, Measured, Verdict
 
 
@@ -12,15 +12,19 @@ def judge(measured: Measured) -> tuple[Verdict, ...]:
 
 
 def judge_requirement(requirement: str, measured: Measured) -> Verdict:
-    """A requirement is met when all its specified tests passed; an error or a skip is no pass."""
+    """A requirement is met when its specified tests passed and what was measured for its criteria says so.
+
+    An error or a skip is no pass. Without a specified test or measurement a requirement is not met.
+    """
     tests = [test for test in specified(measured) if test.requirement == requirement]
     failed = [test.nodeid for test in tests if test.outcome != "passed"]
     evidence: dict[str, object] = {"tests": len(tests), "failed": failed}
-    passed: bool | None = bool(tests and not failed)
+    found = [*([not failed] if tests else []), *measurements(requirement, measured)]
+    passed = together(found) if found else False
     if requirement == "R01" and measured.load:
         evidence["load"] = {sample.scenario: timings.evidence(sample) for sample in measured.load}
-        timed = warm_page(measured.load)
-        passed = passed and (timed.passed if timed.is_judged else True)
+    if requirement == "R01" and measured.cpu:
+        evidence["cpu"] = {cost.scenario: cpu.evidence(cost) for cost in measured.cpu}
     if requirement in ("R02", "R03", "R04"):
         evidence["statements_first_page"] = statements(measured, "first_page_cold")
     if requirement == "R08":
@@ -28,6 +32,16 @@ def judge_requirement(requirement: str, measured: Measured) -> Verdict:
     if requirement == "R12":
         evidence["wire_bytes"] = {s.scenario: s.wire_bytes for s in measured.work}
     return Verdict(requirement, passed, evidence)
+
+
+def measurements(requirement: str, measured: Measured) -> list[bool | None]:
+    """What was measured for the specified criteria of a requirement says."""
+    return [
+        answer
+        for one in criteria().values()
+        if one.requirement == requirement and one.level == SPECIFIED
+        for answer in said_by_measurements(one.id, measured)
+    ]
 
 
 def statements(measured: Measured, scenario: str) -> dict[str, int]:

@@ -253,7 +253,8 @@ def main() -> None:
     """Read the plans, run them one after another, write the results."""
     plans = [LoadPlan(**plan) for plan in json.load(sys.stdin)]
     results = [uvloop.run(Load(plan).run()) for plan in plans]
-    json.dump([asdict(result) for result in results], sys.stdout)
+    # In one piece: what `json.dump` wrote in many was seen to reach a pipe with parts missing.
+    sys.stdout.buffer.write(json.dumps([asdict(result) for result in results]).encode())
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ def as_report(found: Evaluation) -> dict[str, Any]:
         },
         **verdicts,
         "work": samples(found.before, found.after, "work"),
+        "cpu": samples(found.before, found.after, "cpu"),
         "load": samples(found.before, found.after, "load"),
     }
 
@@ -69,7 +70,7 @@ def side(measured: Measured, success: bool) -> dict[str, Any]:
 
 
 def samples(before: Measured, after: Measured, kind: str) -> dict[str, Any]:
-    """`work` or `load`, by side and scenario."""
+    """`work`, `cpu` or `load`, by side and scenario."""
     return {
         name: {sample.scenario: asdict(sample) for sample in getattr(measured, kind)}
         for name, measured in (("before", before), ("after", after))
@@ -100,6 +101,7 @@ def measured_side(report: dict[str, Any], name: str) -> Measured:
             "error": found["error"],
             "content": found.get("content", ""),
             "growth": report["growth"][name]["pages"] if "growth" in report else [],
+            "cpu": list(report["cpu"][name].values()) if "cpu" in report else [],
         }
     )
 

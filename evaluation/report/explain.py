@@ -3,8 +3,7 @@
 from typing import Any
 
 from evaluation.errors import UsageError
-from evaluation.judge.timed import TIMED
-from evaluation.report.failures import Failure, failures, sentences, timing
+from evaluation.report.failures import Failure, failures, figures, sentences
 from evaluation.report.printable import one_line, printable
 
 MARKS = {True: "met", False: "not met", None: "not judged"}
@@ -74,13 +73,12 @@ def tests_named(report: dict[str, Any], wanted: str) -> list[str]:
 
 
 def criterion_block(report: dict[str, Any], name: str) -> str:
-    """A criterion with its verdicts, and the figures where it is timed."""
+    """A criterion with its verdicts, and the figures where it has some."""
     row = criteria_of(report)[name]
     lines = [f"{name} ({row['level']}): {row['sentence']}"]
     for side, who in SIDES.items():
         lines.append(f"{who}: {MARKS[row[side]['passed']]}")
-        told = timing(report, side, name) if name in TIMED else ""
-        lines += [f"    {line}" for line in told.splitlines()]
+        lines += [f"    {line}" for line in figures(report, side, name).splitlines()]
     return "\n".join(lines)
 
 

@@ -1,20 +1,22 @@
-"""What did not hold on one side of a report: failed tests with their criterion, and failed timed criteria."""
+"""What did not hold on one side of a report: failed tests with their criterion, and failed measurements."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from evaluation.criteria import SPECIFIED
-from evaluation.judge import timings
+from evaluation.judge import cpu, timings
 from evaluation.judge.timed import COLD_CRITERION, STAMPEDES, TIMED, WARM, has_wrong_answers
 from evaluation.records import LoadSample
 from evaluation.report.document import measured_side
 
+MEASURED = (*TIMED, cpu.CRITERION)
+"""The criteria that are judged by figures and not by tests."""
 UNTIMED_LOAD = "not measured, because not all clients of the stampede were answered"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One failed test, or a timed criterion that failed; then `test` is None.
+    """One failed test, or a criterion that a measurement says does not hold; then `test` is None.
 
     A test of an older report has a requirement instead of a criterion, or is `shared`.
     """
@@ -30,7 +32,7 @@ def failures(report: dict[str, Any], side: str = "after") -> list[Failure]:
     """Everything that did not hold on one side, in the order of the criteria."""
     order = {name: number for number, name in enumerate(sentences(report))}
     tests = [test for test in report["results"][side]["tests"] if test["outcome"] != "passed"]
-    found = [failure_of(report, test) for test in tests] + failed_timings(report, side)
+    found = [failure_of(report, test) for test in tests] + failed_measurements(report, side)
     return sorted(
         found, key=lambda one: (order.get(one.criterion, len(order)), one.criterion, one.test or "")
     )
@@ -59,13 +61,24 @@ def sentences(report: dict[str, Any]) -> dict[str, str]:
     return titles | {row["criterion"]: row["sentence"] for row in report.get("criteria", ())}
 
 
-def failed_timings(report: dict[str, Any], side: str) -> list[Failure]:
-    """The timed criteria that failed by their load alone."""
+def failed_measurements(report: dict[str, Any], side: str) -> list[Failure]:
+    """The criteria that failed by what was measured beside the suite."""
     return [
-        Failure(row["criterion"], row["level"], row["sentence"], None, timing(report, side, row["criterion"]))
+        Failure(
+            row["criterion"], row["level"], row["sentence"], None, figures(report, side, row["criterion"])
+        )
         for row in report.get("criteria", ())
-        if row["criterion"] in TIMED and row[side]["passed"] is False
+        if row["criterion"] in MEASURED and row[side]["passed"] is False
     ]
+
+
+def figures(report: dict[str, Any], side: str, criterion: str) -> str:
+    """The figures that decide a criterion; empty when nothing was measured for it beside the suite."""
+    if criterion in TIMED:
+        return timing(report, side, criterion)
+    if criterion == cpu.CRITERION:
+        return "\n".join(map(cpu.told, measured_side(report, side).cpu))
+    return ""
 
 
 def timing(report: dict[str, Any], side: str, criterion: str) -> str:
@@ -73,7 +86,7 @@ def timing(report: dict[str, Any], side: str, criterion: str) -> str:
     load = measured_side(report, side).load
     cold = criterion == COLD_CRITERION
     told = [one for one in load if decides(one, cold=cold)]
-    return "\n".join(map(figures, told)) or (UNTIMED_LOAD if load else "")
+    return "\n".join(map(figures_of_load, told)) or (UNTIMED_LOAD if load else "")
 
 
 def decides(sample: LoadSample, *, cold: bool) -> bool:
@@ -82,7 +95,7 @@ def decides(sample: LoadSample, *, cold: bool) -> bool:
     return is_stampede == cold and (is_stampede or sample.scenario == WARM or has_wrong_answers(sample))
 
 
-def figures(sample: LoadSample) -> str:
+def figures_of_load(sample: LoadSample) -> str:
     """The P95 of a scenario beside its limit, and what was answered."""
     answers = ", ".join(f"{count} x {outcome}" for outcome, count in sample.outcomes.items())
     p95_ms, null_ms = timings.p95_ms(sample.rounds), timings.p95_ms(sample.null_rounds)

@@ -70,7 +70,7 @@ def failed_criteria(found: Sequence[Failure]) -> list[str]:
         message = first_lines(first.message, MESSAGE_LINES)
         told = "<br>".join(f"<code>{escaped(line)}</code>" for line in message)
         more = f" and {len(others)} more" if others else ""
-        test = f"<code>{escaped(first.test)}</code>" if first.test else "500 clients"
+        test = f"<code>{escaped(first.test)}</code>" if first.test else "measured"
         lines.append(f"| {name} | {first.level} | {ours(first.sentence)} | {test}{more} | {told} |")
     return lines
 

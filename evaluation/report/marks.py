@@ -3,6 +3,7 @@
 from typing import Any
 
 from evaluation.criteria import SPECIFIED
+from evaluation.judge import cpu
 
 MARKS = {True: "pass", False: "fail", None: "no verdict"}
 
@@ -32,9 +33,11 @@ def not_judged(report: dict[str, Any]) -> list[str]:
     silent = [row for row in rows if row["after"]["passed"] is None]
     # A suite whose tests name no criterion at all is judged by requirements.
     is_by_criteria = any(row["after"]["tests"] for row in rows)
+    untested = [row for row in silent if row["profile"] is None and is_by_criteria]
     reasons = {
         "not timed": [row for row in silent if is_untimed(report, row, "after")],
         "not decided on this machine": [row for row in silent if row["profile"] == report["profile"]],
-        "not tested": [row for row in silent if row["profile"] is None and is_by_criteria],
+        "not measured": [row for row in untested if row["criterion"] == cpu.CRITERION],
+        "not tested": [row for row in untested if row["criterion"] != cpu.CRITERION],
     }
     return [f"{', '.join(row['criterion'] for row in rows)} {why}" for why, rows in reasons.items() if rows]

@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from evaluation.judge import timings
-from evaluation.records import load_sample_from
+from evaluation.judge import cpu, timings
+from evaluation.records import CpuCost, load_sample_from
 from evaluation.report import growth
 from evaluation.report.failures import Failure, specified_failures
 from evaluation.report.marks import mark, not_judged
@@ -19,7 +19,8 @@ MESSAGE_LINES, FEW = 3, 2
 
 def summary(report: dict[str, Any]) -> str:
     """Requirements, work and load of both sides, what failed, and the outcome in the last lines."""
-    lines = ["", *requirement_lines(report), "", *work_lines(report["work"]), "", *load_lines(report["load"])]
+    lines = ["", *requirement_lines(report), "", *work_lines(report["work"]), ""]
+    lines += [*cpu_lines(report.get("cpu", {})), *load_lines(report["load"])]
     if growth.is_measured(report):
         lines += [*growth_lines(report["growth"]), ""]
     for name in ("before", "after"):
@@ -116,6 +117,15 @@ def work_lines(work: dict[str, Any]) -> list[str]:
             f"{old['wire_bytes'] / 1000:>7.1f} -> {new['wire_bytes'] / 1000:.1f}"
         )
     return lines
+
+
+def cpu_lines(costs: dict[str, Any]) -> list[str]:
+    """The CPU time of a warm answer on both sides; nothing in an older report."""
+    return [
+        f"{name}, {scenario}: {cpu.told(CpuCost(**cost))}"
+        for name, side in costs.items()
+        for scenario, cost in side.items()
+    ]
 
 
 def load_lines(load: dict[str, Any]) -> list[str]:

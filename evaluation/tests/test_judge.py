@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 
 from evaluation.criteria import HARDENING, criteria
-from evaluation.judge import timed, timings
+from evaluation.judge import cpu, timed, timings
 from evaluation.judge.criteria import hardening, judge_criteria
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import hardening_passed, judge, split
 from evaluation.records import (
     REQUIREMENTS,
     CaseResult,
+    CpuCost,
     CriterionVerdict,
     LoadSample,
     Measured,
@@ -23,6 +24,7 @@ from evaluation.records import (
 )
 
 WORK = tuple(WorkSample(name, 200, 3, 3, 1, 1, 1, 1, "") for name in ("first_page_cold", "first_page_warm"))
+CHEAP = CpuCost("warm_page", 4000, 200.0, 40.0, {"200": 4000})
 
 
 def measured(broken: dict[str, str]) -> Measured:
@@ -35,13 +37,13 @@ def measured(broken: dict[str, str]) -> Measured:
 
 
 def by_criterion(broken: dict[str, str]) -> Measured:
-    """A candidate with one test for each criterion that is not timed; `broken` has the bad outcomes."""
+    """A candidate with one test for each criterion that tests decide; `broken` has the bad outcomes."""
     tests = tuple(
         CaseResult(f"test of {one.id}", broken.get(one.id, "passed"), one.requirement, one.id, one.level)
         for one in criteria().values()
-        if one.profile is None
+        if one.profile is None and one.id != cpu.CRITERION
     )
-    return Measured("c", SuiteRun(0, tests, 1.0), WORK, ())
+    return Measured("c", SuiteRun(0, tests, 1.0), WORK, (), cpu=(CHEAP,))
 
 
 def verdict(measured: Measured, name: str) -> CriterionVerdict:
@@ -138,6 +140,53 @@ def test_the_lists_of_tests_are_told_apart_by_level() -> None:
     assert "test of R08.6" in hardening_passed(good)
     assert not set(hardening_passed(good)) & {*fail_to_pass, *pass_to_pass}
     assert "test of R08.6" not in hardening_passed(by_criterion({"R08.6": "failed"}))
+
+
+@pytest.mark.parametrize(
+    ("change", "passed"),
+    [
+        ({}, True),
+        ({"candidate_us": 640.0}, True),
+        ({"candidate_us": 641.0}, False),
+        ({"outcomes": {"200": 3999, "304": 1}}, True),
+        ({"outcomes": {"200": 3999, "500": 1}}, False),
+        ({"outcomes": {"timeout": 2}, "requests": 0, "candidate_us": None}, False),
+        ({"outcomes": {"TimeoutError": 1}, "requests": 0, "candidate_us": None, "null_us": None}, False),
+    ],
+)
+def test_a_warm_answer_may_cost_sixteen_times_the_null_servers_cpu_time(
+    change: dict[str, Any], passed: bool
+) -> None:
+    candidate = replace(by_criterion({}), cpu=(replace(CHEAP, **change),))
+    verdicts = judge(candidate)
+
+    assert verdict(candidate, "R01.2").passed is passed
+    assert [one.requirement for one in verdicts if not one.passed] == ([] if passed else ["R01"])
+    assert outcome_of(candidate, verdicts).name == ("resolved" if passed else "unresolved")
+
+
+def test_the_reason_and_the_evidence_tell_the_cpu_time_of_a_warm_answer() -> None:
+    costly = replace(by_criterion({}), cpu=(replace(CHEAP, candidate_us=812.0, null_us=45.0),))
+    verdicts = judge(costly)
+
+    told = "R01.2: 812 us of CPU for a warm answer, 18.0 times the null server's 45 us"
+    assert outcome_of(costly, verdicts).reason == f"not met: R01; {told}"
+    assert verdicts[0].evidence["cpu"] == {
+        "warm_page": {
+            "outcomes": {"200": 4000},
+            "candidate_us": 812.0,
+            "null_us": 45.0,
+            "times_the_null_server": 18.04,
+        }
+    }
+
+
+def test_cpu_time_alone_decides_r01_where_the_suite_has_no_specified_test_of_it() -> None:
+    unmeasured = replace(by_criterion({}), cpu=())
+
+    assert judge(by_criterion({}))[0].passed is True
+    assert judge(unmeasured)[0].passed is False
+    assert verdict(unmeasured, "R01.2").passed is None
 
 
 def rounds(*p95_ms: float | None) -> tuple[Round, ...]:

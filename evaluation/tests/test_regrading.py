@@ -11,7 +11,7 @@ import pytest
 from evaluation.cli import NO_VERDICT, RESOLVED, UNRESOLVED, regrade_main
 from evaluation.records import LoadSample
 from evaluation.report import document, junit, markdown, terminal
-from evaluation.tests.test_judge import by_criterion, load, measured
+from evaluation.tests.test_judge import CHEAP, by_criterion, load, measured
 from evaluation.tests.test_reporting import FULL, report, saying
 
 LOAD = (load("stampede", 100), load("hot", 30))
@@ -24,7 +24,7 @@ def loaded_report(broken: dict[str, str], samples: tuple[LoadSample, ...] = LOAD
 
 def older(found: dict[str, Any]) -> dict[str, Any]:
     """The report as it was before there were criteria."""
-    for name in ("profile", "criteria", "hardening", "hardened"):
+    for name in ("profile", "criteria", "hardening", "hardened", "cpu"):
         del found[name]
     del found["results"]["comparison"]["hardening"]
     for side in ("before", "after"):
@@ -54,6 +54,18 @@ def test_a_report_gets_the_same_verdicts_again(
 ) -> None:
     assert regrade(loaded_report(broken), tmp_path) == status
     assert "differ" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("candidate_us", "status"), [(640.0, RESOLVED), (641.0, UNRESOLVED)])
+def test_cpu_time_is_judged_again(
+    tmp_path: Path, candidate_us: float, status: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = report(replace(by_criterion({}), cpu=(replace(CHEAP, candidate_us=candidate_us),)))
+
+    assert regrade(found, tmp_path) == status
+    assert "differ" not in capsys.readouterr().err
+    found["cpu"]["after"]["warm_page"]["candidate_us"] = 641.0 if status == RESOLVED else 640.0
+    assert regrade(found, tmp_path) == NO_VERDICT
 
 
 def flip_criterion(found: dict[str, Any]) -> None:

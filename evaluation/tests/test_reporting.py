@@ -11,13 +11,15 @@ import pytest
 
 from evaluation.criteria import criteria
 from evaluation.errors import CandidateError
+from evaluation.judge.cpu import CRITERION
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import judged, unmeasured_candidate
 from evaluation.records import CaseResult, Measured, Outcome, Signal
 from evaluation.report import document, junit, markdown, terminal
 from evaluation.report.printable import first_lines, one_line, printable
-from evaluation.tests.test_judge import by_criterion, load, loaded, measured
+from evaluation.tests.test_judge import CHEAP, by_criterion, load, loaded, measured
 
+COSTLY = replace(CHEAP, candidate_us=812.0, null_us=45.0)
 QUICK, FULL = Settings(with_load=False, seed=42), Settings(seed=42)
 NASTY = (
     "\x00\x1b[31mred\x9b\r\nline\u2028|<b>`\udfff\ud800\ufffe\uffff & ]]> \u202e*_[x](http://y) @all #1 "
@@ -156,7 +158,7 @@ def test_of_a_candidate_that_could_not_be_measured_the_reason_is_told_alone() ->
 
 
 def test_requirements_are_told_with_their_titles_and_r01_as_not_timed() -> None:
-    found = report(by_criterion({}), before=by_criterion({"R01.2": "failed"}))
+    found = report(by_criterion({}), before=replace(by_criterion({}), cpu=(COSTLY,)))
     lines = terminal.summary(found).splitlines()
 
     [first] = [line for line in lines if line.startswith("R01 ")]
@@ -187,7 +189,10 @@ def test_failed_tests_are_told_with_criterion_sentence_and_message() -> None:
 def test_many_failures_are_cut_and_counted() -> None:
     every = {one.id: "failed" for one in criteria().values()}
     found = report(saying(by_criterion(every), "first\nsecond\nthird\nfourth"))
-    specified = sum(one.level == "specified" and one.profile is None for one in criteria().values())
+    specified = sum(
+        one.level == "specified" and one.profile is None and one.id != CRITERION
+        for one in criteria().values()
+    )
 
     lines = terminal.summary(found).splitlines()
     start = lines.index("failed:")
@@ -213,6 +218,25 @@ def test_a_failed_timing_is_told_with_its_figures() -> None:
     for text in (terminal.summary(found), markdown.text([found])):
         assert "R01.1" in text
         assert "P95 270 ms (5 of 5 rounds over 200 ms), null server 30 ms; 2500 x 200" in text
+
+
+def test_the_cpu_time_of_a_warm_answer_is_told_on_both_sides_and_where_it_fails() -> None:
+    found = report(replace(by_criterion({}), cpu=(COSTLY,)))
+
+    assert found["cpu"]["after"]["warm_page"]["candidate_us"] == 812.0
+    shown = terminal.summary(found)
+    told = "812 us of CPU for a warm answer, 18.0 times the null server's 45 us"
+    assert f"after, warm_page: {told}" in shown
+    assert "before, warm_page: 200 us of CPU for a warm answer, 5.0 times" in shown
+    assert f"because: not met: R01; R01.2: {told}" in shown
+    assert "R01.2 A warm listing costs the server little CPU time" in shown
+    assert "| measured | <code>812 us of CPU" in markdown.text([found])
+
+
+def test_cpu_time_that_was_not_measured_is_told() -> None:
+    found = report(replace(by_criterion({}), cpu=()))
+
+    assert "R01.1 not timed; R01.2 not measured" in terminal.summary(found)
 
 
 def test_nothing_that_a_candidate_says_can_pass_for_the_last_lines() -> None:

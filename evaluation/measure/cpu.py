@@ -1,0 +1,96 @@
+"""Measures what a warm page costs the server in CPU time, beside a server of as many ready bytes."""
+
+import http.client
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.measure.rounds import run_client
+from evaluation.measure.scenarios import FIRST_PAGE, gets
+from evaluation.records import CpuCost
+from evaluation.serving.server import Server
+from evaluation.serving.workbench import Stage
+
+SCENARIO = "warm_page"
+CLIENTS = 20
+ROUND_S = 0.25
+PATIENCE_S = 1.0
+FIRST_S = 2.0
+"""How long the first page, still cold, may keep silent."""
+SLOW_S = 0.5
+"""A candidate whose first page takes longer is asked by one client in one round; twenty would get nothing."""
+ANSWERED = ("200", "304")
+KEEP_NONE = 1
+"""A client keeps the body of every request whose number leaves the rest 1; dividing by 1 leaves no rest."""
+
+
+def measure_cpu(stage: Stage, candidate: Path) -> CpuCost:
+    """The CPU time of a warm first page, and of as many bytes from the null server, in one run.
+
+    The candidate's process has no probe in it, and neither has the null server.
+    """
+    with stage.serving(candidate, options=("--without-probe",)) as server:
+        try:
+            size, first_s = first_page(server)
+        except (OSError, http.client.HTTPException) as error:
+            return CpuCost(SCENARIO, 0, None, None, {type(error).__name__: 1})
+        with stage.serving(candidate, options=("--null", str(size))) as null:
+            return cost_beside(server, null, is_slow=first_s > SLOW_S)
+
+
+def first_page(server: Server) -> tuple[int, float]:
+    """Ask for the first page, which is warm from then on; return its bytes as sent, and how long it took."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=FIRST_S)
+    started = time.perf_counter()
+    try:
+        connection.request("GET", FIRST_PAGE, headers={"Accept-Encoding": "gzip"})
+        return len(connection.getresponse().read()), time.perf_counter() - started
+    finally:
+        connection.close()
+
+
+def cost_beside(server: Server, null: Server, *, is_slow: bool) -> CpuCost:
+    """Run rounds in the order A B B A, and divide what each process used by its answers."""
+    order = [server, null] if is_slow else [server, null, null, server]
+    clients = 1 if is_slow else CLIENTS
+    before = [cpu_us(one) for one in (server, null)]
+    results = run_client([plan(one, clients) for one in order])
+    used, used_by_null = (cpu_us(one) - old for one, old in zip((server, null), before, strict=True))
+    outcomes: dict[Server, Counter[str]] = {server: Counter(), null: Counter()}
+    for one, result in zip(order, results, strict=True):
+        outcomes[one].update(result["outcomes"])
+    requests, by_null = (sum(outcomes[one][name] for name in ANSWERED) for one in (server, null))
+    if not by_null:
+        raise InfrastructureError(f"the null server did not answer: {dict(outcomes[null])}")
+    return CpuCost(
+        SCENARIO,
+        requests,
+        round(used / requests, 2) if requests else None,
+        round(used_by_null / by_null, 2),
+        dict(outcomes[server]),
+    )
+
+
+def plan(server: Server, clients: int) -> dict[str, Any]:
+    """The plan of one round: every client asks for the first page over and over."""
+    return {
+        "ports": [server.port],
+        "clients": clients,
+        "requests": gets([FIRST_PAGE]),
+        "seconds": ROUND_S,
+        "patience_s": PATIENCE_S,
+        "keep_every": KEEP_NONE,
+    }
+
+
+def cpu_us(server: Server) -> float:
+    """CPU time of the serving process so far, its ended threads included, to the nanosecond.
+
+    /proc counts in ticks of 10 ms. The number of a process's clock is that of clock_getcpuclockid(3).
+    """
+    try:
+        return time.clock_gettime_ns(~server.process.pid << 3 | 2) / 1000
+    except OSError as error:
+        raise CandidateError(f"the candidate has ended:\n{server.log_text()[-2000:]}") from error

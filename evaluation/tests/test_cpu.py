@@ -1,0 +1,94 @@
+"""The CPU time of a warm page is measured beside the null server, also of candidates that hardly answer."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from evaluation.candidates.folder import copied
+from evaluation.database.dataset import SIZES
+from evaluation.judge.cpu import is_cheap, ratio
+from evaluation.measure.cpu import measure_cpu
+from evaluation.serving.workbench import Stage, open_workbench
+
+ROOT = Path(__file__).parents[2]
+REFERENCE, BASELINE = ROOT / "repository_after", ROOT / "repository_before"
+LONGEST_S = 6.0
+"""Two process starts included."""
+
+WRAPPED = """
+import time
+_served = app
+asked = 0
+async def app(scope, receive, send):
+    global asked
+    if scope.get("path") == "/products":
+        asked += 1
+        {before}
+    await _served(scope, receive, send)
+"""
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
+        yield stage
+
+
+def variant(tmp_path: Path, before: str) -> Path:
+    """The reference, which does something before it answers a listing."""
+    made = copied(REFERENCE, tmp_path / "variant")
+    with (made / "main.py").open("a") as main:
+        main.write(WRAPPED.format(before=before))
+    tmp_path.chmod(0o755)
+    return made
+
+
+def test_a_warm_page_of_the_reference_is_cheap(stage: Stage) -> None:
+    cost = measure_cpu(stage, REFERENCE)
+
+    assert is_cheap([cost]), cost
+    assert set(cost.outcomes) == {"200"}
+    assert cost.requests > 100, cost
+
+
+def test_cpu_time_that_a_warm_page_needs_is_found(stage: Stage, tmp_path: Path) -> None:
+    burns = "until = time.thread_time() + 0.004\n        while time.thread_time() < until: pass"
+
+    cost = measure_cpu(stage, variant(tmp_path, burns))
+
+    assert cost.candidate_us is not None
+    assert cost.candidate_us > 4000
+    assert not is_cheap([cost])
+
+
+def test_the_baseline_is_measured_quickly_and_found_costly(stage: Stage) -> None:
+    with stage.serving(BASELINE):
+        pass
+    started = time.monotonic()
+
+    cost = measure_cpu(stage, BASELINE)
+
+    assert time.monotonic() - started < LONGEST_S
+    assert not is_cheap([cost])
+    assert (ratio(cost) or 1000) > 100, cost
+
+
+def test_a_candidate_that_falls_silent_is_recorded(stage: Stage, tmp_path: Path) -> None:
+    silent = variant(tmp_path, "asked > 1 and await __import__('asyncio').sleep(60)")
+
+    cost = measure_cpu(stage, silent)
+
+    assert (cost.requests, cost.candidate_us) == (0, None)
+    assert set(cost.outcomes) == {"timeout"}
+    assert not is_cheap([cost])
+
+
+def test_a_candidate_that_never_answers_is_recorded(stage: Stage, tmp_path: Path) -> None:
+    silent = variant(tmp_path, "await __import__('asyncio').sleep(60)")
+
+    cost = measure_cpu(stage, silent)
+
+    assert cost.outcomes == {"TimeoutError": 1}
+    assert not is_cheap([cost])
