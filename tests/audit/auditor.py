@@ -197,7 +197,8 @@ class ServerAudit:
         if request.held_s > SLOW_S and request.status < 400:
             self.auditor.checked["R16.3"] += 1
             self.auditor.slow_lines.append((lines[0], words))
-        elif request.elapsed_s < QUICK_S:
+        elif request.elapsed_s < QUICK_S and len(lines) == 1:
+            # More lines than one may be those of requests that did not pass through here.
             self.auditor.quick_words |= words
 
 
