@@ -15,7 +15,7 @@ from evaluation.errors import CandidateTimeoutError, InfrastructureError
 from evaluation.records import CaseResult, SuiteRun
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 400
+DEADLINE_S = 600
 SHARES = 2
 IN_EVERY_SHARE = "tests/test_audit.py"
 """This file checks the exchanges of all other tests in its own process."""
