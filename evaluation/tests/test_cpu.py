@@ -90,5 +90,5 @@ def test_a_candidate_that_never_answers_is_recorded(stage: Stage, tmp_path: Path
 
     cost = measure_cpu(stage, silent)
 
-    assert cost.outcomes == {"TimeoutError": 1}
+    assert cost.outcomes == {"timeout": 1}
     assert not is_cheap([cost])

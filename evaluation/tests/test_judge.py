@@ -151,7 +151,7 @@ def test_the_lists_of_tests_are_told_apart_by_level() -> None:
         ({"outcomes": {"200": 3999, "304": 1}}, True),
         ({"outcomes": {"200": 3999, "500": 1}}, False),
         ({"outcomes": {"timeout": 2}, "requests": 0, "candidate_us": None}, False),
-        ({"outcomes": {"TimeoutError": 1}, "requests": 0, "candidate_us": None, "null_us": None}, False),
+        ({"outcomes": {"timeout": 1}, "requests": 0, "candidate_us": None, "null_us": None}, False),
     ],
 )
 def test_a_warm_answer_may_cost_sixteen_times_the_null_servers_cpu_time(
