@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from sqlalchemy import create_engine
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from evaluation.serving.null_server import null_app
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from evaluation.serving.spawn_request import SpawnRequest
 
 PACKAGE = "candidate"
+UVICORN = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+"""Loggers that a candidate may use: they pass on to the root logger, uvicorn leaves their levels alone."""
 
 
 def main(request: "SpawnRequest", confine: Callable[[], None]) -> None:
@@ -38,8 +41,10 @@ def main(request: "SpawnRequest", confine: Callable[[], None]) -> None:
     options = parser.parse_args(request.options)
     control = socket.socket(fileno=request.control)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
-    for name in ("httpx", "asyncio", "uvicorn.access"):
+    for name in ("httpx", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    for name in UVICORN:
+        logging.getLogger(name).setLevel(logging.INFO)
     try:
         confine()
         probe = None if options.without_probe or options.null is not None else install_probe()
@@ -84,17 +89,24 @@ def load(directory: Path, probe: "Probe | None") -> Any:
     return app
 
 
+class QuietProtocol(HttpToolsProtocol):
+    """HTTP without access lines by uvicorn; its own switch for them would silence the logger for all."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.access_log = False
+
+
 def serve(app: Any, listener: socket.socket) -> None:
     """Serve with uvicorn on uvloop and httptools; the settings are the same for every candidate."""
     config = uvicorn.Config(
         app,
         loop="uvloop",
-        http="httptools",
+        http=QuietProtocol,
         backlog=2048,
         timeout_keep_alive=75,
-        access_log=False,
         log_config=None,
-        log_level="warning",
+        log_level=None,
         timeout_graceful_shutdown=2,
     )
     uvicorn.Server(config).run(sockets=[listener])

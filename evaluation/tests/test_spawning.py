@@ -140,6 +140,29 @@ def test_uvloop_and_httptools_serve(stage: Stage, tmp_path: Path) -> None:
     assert "LOOP uvloop uvicorn.protocols.http.httptools_impl" in log
 
 
+def test_a_candidate_may_log_through_the_loggers_of_uvicorn(stage: Stage, tmp_path: Path) -> None:
+    logs = (
+        "[__import__('logging').getLogger(name).info('SAID by %s', scope['path']) "
+        "for name in ('uvicorn.access', 'uvicorn.error') if scope.get('path') == '/products/1']"
+    )
+    candidate = variant(tmp_path, WRAPPED.format(before=logs, after="pass"))
+
+    with stage.serving(candidate) as server:
+        fetch(server, "/products/1")
+        log = server.log_text()
+
+    assert log.count("INFO SAID by /products/1") == 2
+
+
+def test_uvicorn_writes_no_access_lines(stage: Stage) -> None:
+    with stage.serving(REFERENCE, options=("--null", "10")) as server:
+        assert server.is_healthy()
+        log = server.log_text()
+
+    assert "Application startup complete" in log
+    assert "GET" not in log
+
+
 def test_scratch_files_do_not_outlive_their_server(stage: Stage, tmp_path: Path) -> None:
     scratch = f"/tmp/hofaz9-left-{os.getpid()}"
     candidate = variant(
