@@ -1,5 +1,7 @@
 """Walking through the catalog: R10."""
 
+import statistics
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,6 +21,7 @@ def pages(subject: Subject, path: str) -> Iterator[dict[str, Any]]:
         url = page["next"]
 
 
+WALK_S = 10.0
 ONE_A_PRODUCT = ("products", "inventory")
 LISTINGS = ["is_active=false&limit=20", "limit=2&category_id=11", "limit=1&category_id=5&is_active=false"]
 
@@ -41,6 +44,24 @@ def test_the_last_page_looks_at_no_more_rows_than_the_first(api: Subject, query:
     for table, rows in costs.items():
         first = max(rows[:2])
         assert max(rows) <= 1.5 * first + 10, f"rows of {table} looked at, page by page: {rows}"
+
+
+@pytest.mark.criterion("R10.3")
+def test_the_last_pages_of_a_large_category_touch_no_more_buffers_than_the_first(large: Subject) -> None:
+    walk, buffers = pages(large, "/products?limit=100&category_id=11"), []
+    deadline = time.monotonic() + WALK_S
+    while True:
+        with large.observer.counted() as spent:
+            page = next(walk, None)
+        if page is None:
+            break
+        assert time.monotonic() < deadline, f"{len(buffers)} pages in {WALK_S} s: {buffers}"
+        buffers.append(sum(work.buffers for work in spent.counted if "count(" not in work.sql.lower()))
+
+    assert len(buffers) > 20
+    # The very first page may pay for what a new connection looks up, the very last one is short.
+    early, late = statistics.median(buffers[1:4]), statistics.median(buffers[-4:-1])
+    assert late <= 1.5 * early, f"buffers, page by page: {buffers}"
 
 
 @pytest.mark.criterion("R10.2")
