@@ -10,6 +10,7 @@ from typing import Any
 
 import httpx
 
+from evaluation.criteria import SPECIFIED, criteria
 from evaluation.database.expected import difference
 from tests.audit.bodies import relative
 from tests.audit.tables import Listing
@@ -19,6 +20,7 @@ from tests.walk.model import Model, Product, with_inventory, with_reviews
 from tests.walk.world import World
 
 SHRINKING_S = 6.0
+HARDENED = "R08.11"
 BEHIND = {
     "name": "update products set name = name || '!' where id = %s and length(name) < 150",
     "price": "update products set price = 1.23 where id = %s",
@@ -81,7 +83,11 @@ class Walk:
             getattr(self, name)(**arguments)
 
     def fail(self, criterion: str, wrong: str) -> None:
-        """Keep what is wrong under its criterion, and end this walk with the steps that led to it."""
+        """Keep what is wrong under its criterion, and end this walk with the steps that led to it.
+
+        Over two processes everything is hardening.
+        """
+        criterion = HARDENED if len(self.subjects) > 1 else criterion
         lines = "\n".join(f"  {number + 1:2}. {step}" for number, step in enumerate(self.steps))
         message = f"{criterion}: {wrong}\nafter these steps on the seeded rows:\n{lines}"
         if not self.budget.shortest:
@@ -108,8 +114,8 @@ class Walk:
         self.steps.append(shlex.join([*words, f"http://SERVER_{which + 1}{target}"]))
         known = {name: len(found) for name, found in AUDITOR.wrong.items()}
         response = self.subjects[which].http.request(method, target, json=body, headers=headers)
-        for name, found in AUDITOR.wrong.items():
-            if len(found) > known.get(name, 0):
+        for name, found in list(AUDITOR.wrong.items()):
+            if len(found) > known.get(name, 0) and criteria()[name].level == SPECIFIED:
                 self.fail(name, found[-1])
         return response
 
@@ -131,7 +137,7 @@ class Walk:
     def promise(self) -> str:
         """The criterion that a wrong answer breaks now."""
         if self.model.writes:
-            return "API.6" if len(self.subjects) == 1 else "R08.6"
+            return "API.6"
         return "R08.3" if len(self.model.versions) > 1 else "API.2"
 
     def product(self, pick: int) -> int:

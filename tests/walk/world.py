@@ -100,6 +100,9 @@ class World:
                 client.delete(*keys)
         places = [subject_on(self.stage, self.candidate, self.redis_url) for _ in range(processes)]
         self.subjects = [self.standing.enter_context(place) for place in places]
+        for subject in self.subjects:
+            # What goes wrong while Redis hangs up is hardening, and the walk itself tells it.
+            subject.audit.may_fail = self.redis_url is not None
 
     def restore(self, model: Model) -> None:
         """Put back the rows that a walk has touched."""
