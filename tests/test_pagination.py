@@ -48,7 +48,8 @@ def test_the_last_page_looks_at_no_more_rows_than_the_first(api: Subject, query:
 
 @pytest.mark.criterion("R10.3")
 def test_the_last_pages_of_a_large_category_touch_no_more_buffers_than_the_first(large: Subject) -> None:
-    walk, buffers = pages(large, "/products?limit=100&category_id=11"), []
+    walk = pages(large, "/products?limit=100&category_id=11")
+    buffers: list[int] = []
     deadline = time.monotonic() + WALK_S
     while True:
         with large.observer.counted() as spent:
