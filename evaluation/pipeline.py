@@ -37,6 +37,7 @@ from evaluation.measure.load import measure_load, measure_long
 from evaluation.measure.settings import Progress, Settings
 from evaluation.measure.suite import run_suite
 from evaluation.measure.tampering import (
+    Findings,
     files_changed,
     look_for_tampering,
     roles_taken,
@@ -162,10 +163,11 @@ def measure(
             tested.suite,
             requested.work,
             requested.load,
-            requested.signals + tested.signals,
+            requested.signals + tested.found.signals,
             content=content_digest(path),
             growth=costs,
             cpu=requested.cpu,
+            broken=tested.found.broken,
         )
         for path, tested, requested, costs in zip(candidates, tests, requests, growth, strict=True)
     ]
@@ -186,7 +188,7 @@ class Tests:
     """What the suite and the search for tampering showed of one candidate."""
 
     suite: SuiteRun
-    signals: tuple[Signal, ...]
+    found: Findings
 
 
 def measure_requests(bench: Workbench, candidate: Path, settings: Settings, progress: Progress) -> Requests:
@@ -229,7 +231,8 @@ def measure_tests(bench: Workbench, candidate: Path, seed: int, progress: Progre
     with ThreadPoolExecutor(1) as executor:
         tampering = executor.submit(look_for_tampering, bench, candidate)
         suite = run_suite(candidate, services.postgres_url, services.redis_url, bench.folder, seed)
-    return Tests(suite, (*tampering.result(), *files_changed(files, candidate)))
+    found = tampering.result()
+    return Tests(suite, replace(found, signals=(*found.signals, *files_changed(files, candidate))))
 
 
 def judged(

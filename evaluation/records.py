@@ -141,6 +141,14 @@ class Signal:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """A criterion that was seen not to hold beside the suite, and what was seen."""
+
+    criterion: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """All measurements of one candidate; `content` is the digest of its files."""
 
@@ -153,6 +161,7 @@ class Measured:
     content: str = ""
     growth: tuple[PageCost, ...] = ()
     cpu: tuple[CpuCost, ...] = ()
+    broken: tuple[Broken, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +230,7 @@ def measured_from(saved: dict[str, Any]) -> Measured:
         saved.get("content", ""),
         tuple(PageCost(**one) for one in saved.get("growth", ())),
         tuple(CpuCost(**one) for one in saved.get("cpu", ())),
+        tuple(Broken(**one) for one in saved.get("broken", ())),
     )
 
 

@@ -26,7 +26,8 @@ def measure_work(server: Server, counters: Counters) -> tuple[WorkSample, ...]:
 
 def measure_one(server: Server, counters: Counters, name: str, path: str) -> WorkSample:
     """Send one request, and record its work."""
-    before, hooked = counters.snapshot(), server.ask("count")["count"]
+    # Hooks first: of a statement that comes in between, for a refresh, Postgres must not see more than they.
+    hooked, before = server.ask("count")["count"], counters.snapshot()
     status, wire, body = fetch(server, path)
     spent = counters.since(before)
     return WorkSample(

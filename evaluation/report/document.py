@@ -64,6 +64,7 @@ def side(measured: Measured, success: bool) -> dict[str, Any]:
         "duration_seconds": round(measured.suite.duration_s, 2),
         "seed": measured.suite.seed,
         "signals": [asdict(signal) for signal in measured.signals],
+        "broken": [asdict(one) for one in measured.broken],
         "error": measured.error,
         "content": measured.content,
     }
@@ -102,6 +103,7 @@ def measured_side(report: dict[str, Any], name: str) -> Measured:
             "content": found.get("content", ""),
             "growth": report["growth"][name]["pages"] if "growth" in report else [],
             "cpu": list(report["cpu"][name].values()) if "cpu" in report else [],
+            "broken": found.get("broken", []),
         }
     )
 

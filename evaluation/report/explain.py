@@ -73,7 +73,7 @@ def tests_named(report: dict[str, Any], wanted: str) -> list[str]:
 
 
 def criterion_block(report: dict[str, Any], name: str) -> str:
-    """A criterion with its verdicts, and the figures where it has some."""
+    """A criterion with its verdicts, and what was measured for it beside the suite."""
     row = criteria_of(report)[name]
     lines = [f"{name} ({row['level']}): {row['sentence']}"]
     for side, who in SIDES.items():

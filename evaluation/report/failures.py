@@ -63,22 +63,24 @@ def sentences(report: dict[str, Any]) -> dict[str, str]:
 
 def failed_measurements(report: dict[str, Any], side: str) -> list[Failure]:
     """The criteria that failed by what was measured beside the suite."""
+    judged = {one["criterion"] for one in report["results"][side].get("broken", ())}.union(MEASURED)
     return [
         Failure(
             row["criterion"], row["level"], row["sentence"], None, figures(report, side, row["criterion"])
         )
         for row in report.get("criteria", ())
-        if row["criterion"] in MEASURED and row[side]["passed"] is False
+        if row["criterion"] in judged and row[side]["passed"] is False
     ]
 
 
 def figures(report: dict[str, Any], side: str, criterion: str) -> str:
-    """The figures that decide a criterion; empty when nothing was measured for it beside the suite."""
+    """What was measured beside the suite and decides a criterion; empty when nothing was."""
     if criterion in TIMED:
         return timing(report, side, criterion)
+    measured = measured_side(report, side)
     if criterion == cpu.CRITERION:
-        return "\n".join(map(cpu.told, measured_side(report, side).cpu))
-    return ""
+        return "\n".join(map(cpu.told, measured.cpu))
+    return "\n".join(one.message for one in measured.broken if one.criterion == criterion)
 
 
 def timing(report: dict[str, Any], side: str, criterion: str) -> str:

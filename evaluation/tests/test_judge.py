@@ -12,6 +12,7 @@ from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import hardening_passed, judge, split
 from evaluation.records import (
     REQUIREMENTS,
+    Broken,
     CaseResult,
     CpuCost,
     CriterionVerdict,
@@ -87,6 +88,20 @@ def test_the_split_compares_both_sides() -> None:
 
     assert fail_to_pass == ["R01", "R02"]
     assert len(pass_to_pass) == len(REQUIREMENTS) - 1
+
+
+def test_wrong_answers_on_changed_rows_break_the_api_and_are_no_tampering() -> None:
+    wrong = tuple(Broken("API.2", f"GET /products?limit={n}: 'a' instead of 'b'") for n in (5, 6, 7))
+    bad = replace(by_criterion({}), broken=wrong)
+
+    judged = outcome_of(bad, judge(bad))
+
+    assert judged.name == "unresolved"
+    assert judged.reason == (
+        "API.2: GET /products?limit=5: 'a' instead of 'b'; API.2: GET /products?limit=6: 'a' instead of 'b'; "
+        "and 1 more wrong answers"
+    )
+    assert [one.criterion for one in judge_criteria(bad) if one.passed is False] == ["API.2"]
 
 
 def test_a_failed_hardening_criterion_decides_nothing() -> None:

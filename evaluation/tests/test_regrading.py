@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from evaluation.cli import NO_VERDICT, RESOLVED, UNRESOLVED, regrade_main
-from evaluation.records import LoadSample
-from evaluation.report import document, junit, markdown, terminal
+from evaluation.records import Broken, LoadSample
+from evaluation.report import document, explain, junit, markdown, terminal
 from evaluation.tests.test_judge import CHEAP, by_criterion, load, measured
 from evaluation.tests.test_reporting import FULL, report, saying
 
@@ -65,6 +65,26 @@ def test_cpu_time_is_judged_again(
     assert regrade(found, tmp_path) == status
     assert "differ" not in capsys.readouterr().err
     found["cpu"]["after"]["warm_page"]["candidate_us"] = 641.0 if status == RESOLVED else 640.0
+    assert regrade(found, tmp_path) == NO_VERDICT
+
+
+def test_wrong_answers_on_changed_rows_are_judged_again_and_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = "GET /products?limit=9 on changed rows: items[0].name is 'a' instead of 'b'"
+    found = report(replace(by_criterion({}), broken=(Broken("API.2", message),)))
+
+    assert regrade(found, tmp_path) == UNRESOLVED
+    assert "differ" not in capsys.readouterr().err
+    for told in (
+        terminal.summary(found),
+        markdown.text([found]),
+        explain.text(found, None),
+        explain.text(found, "API.2"),
+    ):
+        assert "API.2" in told
+        assert "GET /products?limit=9 on changed rows" in told
+    found["results"]["after"]["broken"] = []
     assert regrade(found, tmp_path) == NO_VERDICT
 
 

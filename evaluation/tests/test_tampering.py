@@ -34,6 +34,67 @@ def register(connection, record):
     connection.run_async(lambda raw: raw.fetch("select current_setting('TimeZone')"))
 """
 
+ANSWERS_OTHERWISE = """
+_served = app
+kept = []
+QUERY = b"limit=6&is_active=false"
+
+
+async def made():
+    sent = []
+    scope = {{
+        "type": "http", "asgi": {{"version": "3.0"}}, "http_version": "1.1", "scheme": "http",
+        "method": "GET", "path": "/products", "raw_path": b"/products", "query_string": QUERY,
+        "root_path": "", "headers": [], "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 2),
+    }}
+
+    async def receive():
+        return {{"type": "http.request", "body": b"", "more_body": False}}
+
+    async def send(message):
+        sent.append(message.get("body", b""))
+
+    await _served(scope, receive, send)
+    return b"".join(sent)
+
+
+async def app(scope, receive, send):
+    async def send_started(message):
+        if message["type"] == "lifespan.startup.complete":
+            {at_start}
+        await send(message)
+
+    if scope["type"] == "lifespan":
+        await _served(scope, receive, send_started)
+    elif scope["query_string"] != QUERY:
+        await _served(scope, receive, send)
+    else:
+        headers = [(b"content-type", b"application/json")]
+        body = {body}
+        await send({{"type": "http.response.start", "status": 200, "headers": headers}})
+        await send({{"type": "http.response.body", "body": body}})
+"""
+
+REFRESHES = """
+from sqlalchemy import text
+_served = app
+tasks = []
+
+
+async def refresh():
+    while True:
+        await asyncio.sleep({pause_s})
+        async with SessionLocal() as db:
+            for table in ("products", "reviews", "inventory"):
+                await db.execute(text(f"select id from {{table}} limit 1"))
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "lifespan":
+        tasks.append(asyncio.create_task(refresh()))
+    await _served(scope, receive, send)
+"""
+
 WRITES = """
 import contextlib
 for path in ({planted!r}, __file__):
@@ -60,7 +121,7 @@ def work_and_signals(bench: Workbench, candidate: Path) -> tuple[tuple[WorkSampl
         with stage.serving(candidate) as server, closing(stage.counters()) as counters:
             work = measure_work(server, counters)
         signals = [*signals_in_work(work), *roles_taken(stage)]
-    return work, {signal.name for signal in (*signals, *look_for_tampering(bench, candidate))}
+    return work, {signal.name for signal in (*signals, *look_for_tampering(bench, candidate).signals)}
 
 
 def test_a_driver_that_asks_for_types_on_every_new_connection_gives_no_signal(
@@ -88,6 +149,47 @@ def test_a_cheat_gives_its_own_signal(bench: Workbench, tmp_path: Path, cheat: s
     _, signals = work_and_signals(bench, tmp_path / "cheat")
 
     assert signals == {signal}
+
+
+def with_main(tmp_path: Path, extra: str) -> Path:
+    """The reference with more lines at the end of its main module."""
+    made = copied(REFERENCE, tmp_path / "variant")
+    with (made / "main.py").open("a") as main:
+        main.write(extra)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("at_start", "body", "signals", "broken"),
+    [
+        ("pass", "(await made()).replace(b'is_active', b'is_live')", set(), {"API.2"}),
+        ("pass", "b'[]'", {"canned_body"}, set()),
+        ("kept.append(await made())", "kept[0]", set(), set()),
+    ],
+    ids=["a mistake", "a canned body", "a page made at the start"],
+)
+def test_a_wrong_body_is_a_signal_only_where_no_table_was_read(
+    bench: Workbench, tmp_path: Path, at_start: str, body: str, signals: set[str], broken: set[str]
+) -> None:
+    candidate = with_main(tmp_path, ANSWERS_OTHERWISE.format(at_start=at_start, body=body))
+
+    found = look_for_tampering(bench, candidate)
+
+    assert {one.name for one in found.signals} == signals
+    assert {one.criterion for one in found.broken} == broken
+    assert all("GET /products?limit=6&is_active=false" in one.message for one in found.broken)
+
+
+@pytest.mark.parametrize(("pages_a_second", "is_tampering"), [(2, False), (20, True)])
+def test_a_page_may_be_refreshed_now_and_then(
+    bench: Workbench, tmp_path: Path, pages_a_second: int, is_tampering: bool
+) -> None:
+    candidate = with_main(tmp_path, REFRESHES.format(pause_s=1 / pages_a_second))
+
+    found = {one.name for one in look_for_tampering(bench, candidate).signals}
+
+    assert ("background_work" in found) is is_tampering
+    assert is_tampering or not found
 
 
 @pytest.mark.parametrize(
