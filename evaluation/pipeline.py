@@ -198,16 +198,16 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
         progress(f"{candidate.name}: counting the work of single requests")
         with stage.serving(candidate) as server, closing(stage.counters()) as counters:
             work = measure_work(server, counters)
-        cpu = (measure_cpu(stage, candidate),)
+        cost = measure_cpu(stage, candidate)
         load: tuple[LoadSample, ...] = ()
         if settings.with_load:
             progress(f"{candidate.name}: measuring load with 500 clients")
-            load = measure_load(stage, candidate)
+            load = measure_load(stage, candidate, cost)
         if settings.with_growth:
             progress(f"{candidate.name}: measuring a minute of popular pages")
             load += measure_long(stage, candidate)
         signals = [*signals_in_work(work), *roles_taken(stage), *rows_lost(stage, settings.products)]
-    return Requests(work, cpu, load, (*signals, *files_changed(files, candidate)))
+    return Requests(work, (cost,), load, (*signals, *files_changed(files, candidate)))
 
 
 def measure_suites(bench: Workbench, candidates: list[Path], seed: int, progress: Progress) -> list[Tests]:

@@ -55,8 +55,8 @@ def has_wrong_answers(sample: LoadSample) -> bool:
 def within_goal(load: Sequence[LoadSample], scenario: str) -> TimedVerdict:
     """Whether the median of the rounds' P95 is under the goal in one scenario.
 
-    Of a candidate that did not answer all clients of a stampede nothing else is measured. It has not shown
-    that it meets the goal in the other scenarios.
+    Of a candidate that answered neither the clients of a stampede nor those of a warm page nothing else is
+    measured. It has not shown that it meets the goal in the other scenarios.
     """
     samples = [sample for sample in load if sample.scenario == scenario]
     if not samples:

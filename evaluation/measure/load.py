@@ -29,7 +29,7 @@ from evaluation.measure.scenarios import (
 )
 from evaluation.measure.work import fetch
 from evaluation.measure.yardsticks import Floor, ceiling
-from evaluation.records import LoadSample, Round
+from evaluation.records import CpuCost, LoadSample, Round
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import CLAIM, Stage
 
@@ -37,17 +37,65 @@ FEW_ROUNDS = 2
 WARM_UP_S = 0.1
 PATIENCE_S = 10.0
 BASELINE_PATIENCE_S = 30.0
+PROBE_S = 0.3
+WARM_S = 5.0
+MOST = 0.8
+"""A candidate that fails the stampede is timed all the same when it answers this share on a warm page."""
 WALK_PAGES = 60
 COLD_PAGES = 6
 LIFETIME_S = 61
 
 
-def measure_load(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
-    """Measure the stampede; if every client was answered, measure all other scenarios as well."""
+def measure_load(stage: Stage, candidate: Path, cost: CpuCost) -> tuple[LoadSample, ...]:
+    """Measure the stampede; if its clients or those of a warm page were answered, all other scenarios too.
+
+    `cost` is what a warm answer was seen to cost. Where the stampede fails, it is not measured with two
+    processes.
+    """
     stampede = measure_stampede(stage, candidate, processes=1)
-    if stampede.outcomes.get("200", 0) < CLIENTS:
+    cold = [stampede]
+    if stampede.outcomes.get("200", 0) >= CLIENTS:
+        cold.append(measure_stampede(stage, candidate, processes=2, rounds=FEW_ROUNDS))
+    elif not (is_hopeful(cost) and answers_warm(stage, candidate)):
         return (stampede,)
-    two = measure_stampede(stage, candidate, processes=2, rounds=FEW_ROUNDS)
+    return (*cold, *measure_warm(stage, candidate))
+
+
+def is_hopeful(cost: CpuCost) -> bool:
+    """Whether the CPU time of a warm answer lets one process answer all clients within a few seconds."""
+    return cost.candidate_us is not None and CLIENTS * cost.candidate_us < 1e6 * WARM_S
+
+
+def answers_warm(stage: Stage, candidate: Path) -> bool:
+    """Whether a fresh process makes the first page warm, and then answers most of 500 clients."""
+    empty_cache(stage)
+    with stage.serving(candidate) as server:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WARM_S)
+        with closing(connection):
+            try:
+                statuses = {timed_get(connection, FIRST_PAGE)[0] for _ in range(2)}
+            except (OSError, http.client.HTTPException):
+                return False
+        if statuses != {200}:
+            return False
+        [result] = run_client([warm_plan(server)])
+    outcomes = Counter(result["outcomes"])
+    return (outcomes["200"] + outcomes["304"]) >= MOST * outcomes.total() > 0
+
+
+def warm_plan(server: Server) -> dict[str, Any]:
+    """The plan of a short round of 500 clients on a page that is warm."""
+    return {
+        "ports": [server.port],
+        "clients": CLIENTS,
+        "requests": gets([FIRST_PAGE]),
+        "seconds": PROBE_S,
+        "patience_s": WARM_S,
+    }
+
+
+def measure_warm(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
+    """Measure all scenarios that run on servers that are up."""
     with stage.serving(candidate) as server, stage.serving(candidate) as second:
         page = page_as_sent(server)
         cold = asyncio.run(measure_cold_page(stage, server))
@@ -58,7 +106,7 @@ def measure_load(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
             ceiling(page, stage.folder, stage.cleaner) as nginx,
         ):
             targets = Targets(stage, (server, second), null, nginx)
-            return (stampede, two, cold, *(measure_scenario(targets, kind) for kind in kinds))
+            return (cold, *(measure_scenario(targets, kind) for kind in kinds))
 
 
 def measure_long(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:

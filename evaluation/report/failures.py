@@ -11,7 +11,9 @@ from evaluation.report.document import measured_side
 
 MEASURED = (*TIMED, cpu.CRITERION)
 """The criteria that are judged by figures and not by tests."""
-UNTIMED_LOAD = "not measured, because not all clients of the stampede were answered"
+UNTIMED_LOAD = (
+    "not measured, because neither the clients of the stampede nor those of a warm page were answered"
+)
 
 
 @dataclass(frozen=True, slots=True)

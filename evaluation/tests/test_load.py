@@ -1,13 +1,54 @@
 """The requests of each round of a scenario, and a stampede on two processes that share one cache."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
+from evaluation.candidates.folder import copied
 from evaluation.database.dataset import SIZES
-from evaluation.measure.load import measure_stampede, plan_of_round
-from evaluation.measure.scenarios import CLIENTS, ROUNDS, mixed_requests, scenarios
-from evaluation.serving.workbench import open_workbench
+from evaluation.measure import load
+from evaluation.measure.cpu import measure_cpu
+from evaluation.measure.load import answers_warm, is_hopeful, measure_load, measure_stampede, plan_of_round
+from evaluation.measure.scenarios import (
+    CLIENTS,
+    FIRST_PAGE,
+    ROUNDS,
+    Scenario,
+    gets,
+    mixed_requests,
+    scenarios,
+)
+from evaluation.records import CpuCost
+from evaluation.serving.workbench import Stage, open_workbench
 
 REFERENCE = Path(__file__).parents[2] / "repository_after"
+BASELINE = Path(__file__).parents[2] / "repository_before"
+CHEAP, DEAR = (CpuCost("warm_page", 9, cost_us, 40.0, {"200": 9}) for cost_us in (200.0, 900_000.0))
+
+FULL_WHILE_COLD = """
+_served = app
+waiting = 0
+is_warm = False
+
+
+async def app(scope, receive, send):
+    global waiting, is_warm
+    if scope.get("path") != "/products":
+        return await _served(scope, receive, send)
+    if not is_warm and waiting >= 100:
+        await send({"type": "http.response.start", "status": 503, "headers": []})
+        return await send({"type": "http.response.body", "body": b""})
+    waiting += 1
+    await _served(scope, receive, send)
+    is_warm = True
+"""
+
+
+@pytest.fixture(scope="module")
+def stage() -> Iterator[Stage]:
+    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
+        yield stage
 
 
 def test_every_round_of_a_candidate_starts_at_another_part_of_the_requests() -> None:
@@ -33,9 +74,39 @@ def test_every_write_has_a_higher_version_than_the_last() -> None:
     assert versions == sorted(set(versions))
 
 
-def test_two_processes_of_the_reference_load_a_cold_page_once() -> None:
-    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
-        stampede = measure_stampede(stage, REFERENCE, processes=2, rounds=2)
+def test_a_candidate_that_fails_the_stampede_alone_is_timed_on_a_warm_page(
+    stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    candidate = copied(REFERENCE, tmp_path / "full")
+    with (candidate / "main.py").open("a") as main:
+        main.write(FULL_WHILE_COLD)
+    monkeypatch.setattr(load, "scenarios", lambda *_: [Scenario("hot", gets([FIRST_PAGE]), rounds=1)])
+
+    samples = {one.scenario: one for one in measure_load(stage, candidate, CHEAP)}
+
+    assert list(samples) == ["stampede", "cold_page_one_client", "hot"]
+    assert "503" in samples["stampede"].outcomes
+    assert set(samples["hot"].outcomes) == {"200"}
+
+
+def test_the_baseline_is_cut_short_without_another_request(stage: Stage) -> None:
+    assert not is_hopeful(measure_cpu(stage, BASELINE))
+    assert not is_hopeful(DEAR)
+    assert is_hopeful(CHEAP)
+
+
+def test_a_candidate_that_does_not_answer_500_clients_on_a_warm_page_is_cut_short(
+    stage: Stage, tmp_path: Path
+) -> None:
+    candidate = copied(REFERENCE, tmp_path / "full")
+    with (candidate / "main.py").open("a") as main:
+        main.write(FULL_WHILE_COLD.replace("is_warm = True", "waiting -= 1"))
+
+    assert not answers_warm(stage, candidate)
+
+
+def test_two_processes_of_the_reference_load_a_cold_page_once(stage: Stage) -> None:
+    stampede = measure_stampede(stage, REFERENCE, processes=2, rounds=2)
 
     assert stampede.outcomes == {"200": 2 * CLIENTS}
     assert stampede.bodies_wrong == 0
