@@ -189,7 +189,7 @@ def test_the_reason_and_the_evidence_tell_the_cpu_time_of_a_warm_answer() -> Non
     assert verdicts[0].evidence["cpu"] == {
         "warm_page": {
             "outcomes": {"200": 4000},
-            "candidate_us": 812.0,
+            "candidate_us": 1218.0,
             "null_us": 45.0,
             "times_the_null_server": 27.07,
         }
