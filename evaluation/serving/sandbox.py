@@ -9,6 +9,7 @@ import random
 import resource
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -36,12 +37,26 @@ def kind() -> str:
         trial = [sys.executable, "-m", "evaluation.serving.namespaces"]
         if subprocess.run(trial, cwd=ROOT, capture_output=True).returncode == 0:
             return "bubblewrap"
-    return "limits" if own_uid() is None else "uid"
+    return "uid" if os.geteuid() == 0 else "limits"
 
 
-def own_uid() -> int | None:
-    """A uid that no account has, when this process is root and may switch to it; otherwise None."""
-    return random.choice(UIDS) if os.geteuid() == 0 else None
+def hold_uid() -> tuple[int, socket.socket] | None:
+    """A uid that no other server has, and the socket that holds it while it is open; None unless we are root.
+
+    The end of a server kills every process of its uid, so two servers must never share one. An abstract
+    socket address belongs to one process on this machine at a time, and to none once that has ended.
+    """
+    if os.geteuid() != 0:
+        return None
+    for uid in random.sample(UIDS, len(UIDS)):
+        holder = socket.socket(socket.AF_UNIX)
+        try:
+            holder.bind(f"\0hofaz9-uid-{uid}")
+        except OSError:
+            holder.close()
+        else:
+            return uid, holder
+    raise OSError(f"all uids from {UIDS.start} on are taken")
 
 
 def confine(isolation: str, uid: int | None) -> None:

@@ -6,6 +6,7 @@ A candidate cannot reach its supervisor. Nothing but the end of the harness's so
 import os
 import select
 import signal
+import socket
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,12 @@ class Isolation:
     """What keeps one server apart from all else: namespaces, a uid, or its place in the tree alone."""
 
     namespaces: Namespaces | None
-    uid: int | None
+    held_uid: tuple[int, socket.socket] | None
+
+    @property
+    def uid(self) -> int | None:
+        """The uid of the server alone, if it has one."""
+        return self.held_uid[0] if self.held_uid else None
 
     def kill_all(self) -> None:
         """End every process that is left of the server."""
@@ -41,7 +47,7 @@ def supervise(request: SpawnRequest) -> tuple[SpawnRequest, Isolation]:
     os.dup2(request.log, 2)
     isolation = Isolation(
         Namespaces(Path(request.directory)) if request.isolation == "bubblewrap" else None,
-        sandbox.own_uid(),
+        sandbox.hold_uid(),
     )
     if isolation.namespaces:
         isolation.namespaces.admit_children()

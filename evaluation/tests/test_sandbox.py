@@ -1,6 +1,7 @@
 """Hostile candidates are stopped by their limits, and the next candidate is served without harm."""
 
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -93,3 +94,20 @@ def test_a_candidate_can_read_neither_tests_nor_secrets(
         assert seen[1] == "False", "the candidate can read the tests"
     if sandbox.kind() != "limits":
         assert seen[3] != "0", "the candidate runs as root"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a server a uid of its own")
+def test_a_uid_is_held_until_its_server_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "UIDS", range(60_998, 61_000))
+    held = [sandbox.hold_uid(), sandbox.hold_uid()]
+    assert {one[0] for one in held if one} == {60_998, 60_999}
+
+    with pytest.raises(OSError, match="taken"):
+        sandbox.hold_uid()
+
+    for one in held:
+        assert one
+        one[1].close()
+    again = sandbox.hold_uid()
+    assert again
+    again[1].close()
