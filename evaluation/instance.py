@@ -18,6 +18,8 @@ FOLDER = Path(__file__).parents[1] / "instances"
 KEPT = ("instance_id", "repo", "version", "problem_statement", "FAIL_TO_PASS", "PASS_TO_PASS")
 LISTS = {"FAIL_TO_PASS": "fail_to_pass", "PASS_TO_PASS": "pass_to_pass", "HARDENING": "hardening"}
 """The lists of tests, by their names in the instance and in a report."""
+MEASURED = ("R01.2",)
+"""Criteria of every profile that are judged by a measurement alone."""
 CATALOG_PACKAGES = "# The two catalogs"
 """The heading in requirements.txt of what a candidate may use."""
 FOR_LOADERS = {
@@ -77,8 +79,8 @@ def described(instance: dict[str, Any]) -> dict[str, Any]:
 
 
 def untested_criteria(instance: dict[str, Any]) -> list[str]:
-    """The criteria that no test judges, timed ones apart."""
-    return [name for name, tests in instance["criteria"].items() if not tests]
+    """The criteria that no test judges, those apart that are measured beside the suite."""
+    return [name for name, tests in instance["criteria"].items() if not tests and name not in MEASURED]
 
 
 def statement() -> str:
