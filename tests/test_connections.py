@@ -125,6 +125,7 @@ def test_writes_that_wait_for_postgres_hold_up_nobody_else(own: Subject, method:
 def test_a_request_that_waits_for_postgres_holds_no_thread(own: Subject) -> None:
     seen = while_waiting(own, DETAILS[:60], backends=50)
 
+    assert seen.backends >= 10, f"{seen.backends} of 60 requests wait side by side"
     assert seen.more_threads < 50, f"{seen.more_threads} threads more for 60 waiting requests"
 
 
