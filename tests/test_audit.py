@@ -78,7 +78,13 @@ def next_of(answer: httpx.Response) -> str | None:
 
 def write_everything(subject: Subject) -> None:
     """Every write, also with validators that only reads have, and some that are refused."""
-    large = {"name": "Large", "price": "7.50", "category_id": 42, "quantity": 3, "description": "d" * 1_500}
+    large = {
+        "name": "  Large & spaced ",
+        "price": "7.50",
+        "category_id": 42,
+        "quantity": 3,
+        "description": "d" * 1_500,
+    }
     headers = {"if-none-match": "*"}
     made = subject.http.post("/products", json=large)
     product = made.json().get("id", 1) if made.status_code == 201 else 1

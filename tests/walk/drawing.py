@@ -12,7 +12,7 @@ from tests.walk.walk import BEHIND, Step
 from tests.walk.world import BUSY_CATEGORIES
 
 BYTES_OF_A_STEP = 6
-NAMES = ("A", "Ärmel & Co.", "日本", "x" * 200)
+NAMES = ("A", " padded ", "Ärmel & Co.", "日本", "x" * 200)
 PRICES = ("0", "1", "9.99", "12.5", "99999999.99")
 CHANGES: dict[str, tuple[Any, ...]] = {
     "name": NAMES,
