@@ -9,8 +9,6 @@ import pytest
 
 from tests.conftest import Subject
 
-TABLES = ("products", "inventory")
-
 
 def pages(subject: Subject, path: str) -> Iterator[dict[str, Any]]:
     """Every page of a listing, by following `next`."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.audit import log_lines
 from tests.audit.log_lines import Request
 from tests.burst import burst
 from tests.conftest import Subject, holding_products
@@ -19,7 +20,7 @@ LONG_S, SHORT_S = 0.25, 0.10
 def lines_about(subject: Subject, method: str, path: str, since: int = 0) -> list[str]:
     """Log lines with this method and path, after the first `since` characters of the log."""
     request = Request(method, path, 200, 0.0)
-    return [line for line in subject.server.log_text()[since:].splitlines() if request.is_about(line)]
+    return log_lines.lines_about(request, subject.server.log_text()[since:].splitlines())
 
 
 @pytest.mark.criterion("R16.2")

@@ -19,7 +19,6 @@ MOST_OF_PLAIN = 0.3
 BUDGET = 5
 TAGGED = re.compile(r"/products(/\d+)?")
 ALSO_TAGGED = ("/products/batch", "/categories")
-CONDITIONAL = ("etag", "cache-control", "vary")
 
 
 def check(exchange: Exchange, *, may_fail: bool) -> Iterator[Finding]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from evaluation.database.expected import difference
+from tests.audit.bodies import TOTAL_ROWS, TOTAL_SHARE
 from tests.audit.tables import LIFETIME_S, SLACK_S, Listing
 
 Product = dict[str, Any]
 """A product as the API shows it; never changed, only replaced."""
-TOTAL_SHARE, TOTAL_ROWS = 0.25, 2
 
 
 @dataclass(slots=True)
