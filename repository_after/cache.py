@@ -17,6 +17,8 @@ from secrets import token_bytes
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from .compression import compress
@@ -152,7 +154,10 @@ class ListingCache:
     """Pages here and in Redis, totals in Redis; whatever is wrong with Redis, the loader answers."""
 
     def __init__(self, url: str) -> None:
-        self.redis = Redis(connection_pool=BlockingConnectionPool.from_url(url, max_connections=50))
+        # R08: a connection that Redis has closed is opened again, so that no write goes unheard.
+        retry = Retry(NoBackoff(), retries=1)
+        pool = BlockingConnectionPool.from_url(url, max_connections=50, retry=retry)
+        self.redis = Redis(connection_pool=pool)
         self.down_until_s = 0.0
         self.forget_is_owed = False
         self.stamps = NextCall(self.read_stamp)

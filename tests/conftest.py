@@ -26,7 +26,9 @@ ROOT = Path(__file__).parents[1]
 MESSAGE_CHARACTERS = 8_000
 AUDITOR = Auditor()
 """Every exchange of this run, whichever test caused it."""
-LOG_DEADLINE_S = 1.5
+LOG_DEADLINE_S = 5.0
+EMPTY_CATEGORY = 42
+"""No seeded product is in it."""
 NO_LONG_WAIT = "-c lock_timeout=5s"
 """For the suite's own connections: a candidate that leaks transactions fails a test and does not block it."""
 
@@ -141,11 +143,30 @@ def own(bench: Workbench, candidate: Path) -> Iterator[Subject]:
         yield subject
 
 
+@pytest.fixture(scope="session")
+def twins(bench: Workbench, candidate: Path) -> Iterator[tuple[Subject, Subject]]:
+    """Two server processes of the candidate on one database and Redis."""
+    with (
+        bench.stage(SIZES["small"]) as stage,
+        subject_on(stage, candidate) as first,
+        subject_on(stage, candidate) as second,
+    ):
+        yield first, second
+
+
 @pytest.fixture
-def second_server(own: Subject, candidate: Path) -> Iterator[Subject]:
-    """A second server process of the candidate that shares the database and the Redis of `own`."""
-    with subject_on(own.stage, candidate) as subject:
-        yield subject
+def shared(twins: tuple[Subject, Subject]) -> Iterator[Subject]:
+    """The candidate on rows that tests write through the API; EMPTY_CATEGORY is empty again afterwards."""
+    subject = twins[0]
+    yield subject
+    for (product,) in subject.sql("select id from products where category_id = %s", EMPTY_CATEGORY):
+        subject.http.delete(f"/products/{product}")
+
+
+@pytest.fixture
+def second_server(shared: Subject, twins: tuple[Subject, Subject]) -> Subject:
+    """A second server process of the candidate that shares the database and the Redis of `shared`."""
+    return twins[1]
 
 
 @pytest.fixture(scope="session")

@@ -121,7 +121,7 @@ def hold_up(subject: Subject) -> None:
 
 def until_waiting(waiting: Callable[[], int]) -> None:
     """Hold on for as long as a slow request takes, from when somebody waits."""
-    until(lambda: waiting() >= 1, 2)
+    until(lambda: waiting() >= 1)
     time.sleep(HELD_S)
 
 

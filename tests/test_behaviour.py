@@ -136,43 +136,43 @@ def test_text_that_is_no_unicode_is_refused(api: Subject) -> None:
 
 
 @pytest.mark.criterion("API.5")
-def test_a_product_lives_through_create_change_and_delete(own: Subject) -> None:
+def test_a_product_lives_through_create_change_and_delete(shared: Subject) -> None:
     name = "Crème brûlée 焼き 🍮"
-    product = own.new_product(name=name, price="12.50", category_id=3, quantity=5)
+    product = shared.new_product(name=name, price="12.50", category_id=3, quantity=5)
     path = f"/products/{product['id']}"
-    assert own.json(path) == product
+    assert shared.json(path) == product
     assert (product["name"], product["price"]) == (name, "12.50")
     assert product["inventory"] == {"quantity": 5, "reserved": 0, "available": 5, "in_stock": True}
     assert product["average_rating"] is None
 
-    changed = own.http.put(path, json={"price": "3.00", "reserved": 9, "category_id": 4})
+    changed = shared.http.put(path, json={"price": "3.00", "reserved": 9, "category_id": 4})
     assert changed.status_code == 200, changed.text
-    assert changed.json() == own.json(path)
+    assert changed.json() == shared.json(path)
     assert changed.json()["category"]["id"] == 4
     assert changed.json()["inventory"]["available"] == 0
     assert changed.json()["name"] == name
 
-    assert own.http.delete(path).status_code == 204
-    assert own.get(path).status_code == 404
-    assert own.http.delete(path).status_code == 404
-    assert own.http.put(path, json={"price": "1.00"}).status_code == 404
+    assert shared.http.delete(path).status_code == 204
+    assert shared.get(path).status_code == 404
+    assert shared.http.delete(path).status_code == 404
+    assert shared.http.put(path, json={"price": "1.00"}).status_code == 404
 
 
 @pytest.mark.criterion("API.5")
-def test_a_review_belongs_to_its_product(own: Subject) -> None:
-    product = own.new_product()["id"]
+def test_a_review_belongs_to_its_product(shared: Subject) -> None:
+    product = shared.new_product()["id"]
     review = {"author_id": 7, "rating": 2, "title": "Hm", "body": "Not für mich."}
 
-    answer = own.http.post(f"/products/{product}/reviews", json=review)
+    answer = shared.http.post(f"/products/{product}/reviews", json=review)
 
     assert answer.status_code == 201, answer.text
-    shown = own.json(f"/products/{product}")
+    shown = shared.json(f"/products/{product}")
     assert shown["reviews"] == [answer.json()]
     assert shown["average_rating"] == 2.0
     assert answer.json()["author"]["id"] == 7
-    missing = own.http.post("/products/5000000/reviews", json=review)
+    missing = shared.http.post("/products/5000000/reviews", json=review)
     assert missing.status_code == 404
-    assert own.http.post(f"/products/{product}/reviews", json={**review, "rating": 6}).status_code == 422
+    assert shared.http.post(f"/products/{product}/reviews", json={**review, "rating": 6}).status_code == 422
 
 
 @pytest.mark.criterion("API.7")

@@ -3,15 +3,19 @@
 import asyncio
 import json
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from evaluation.database.dataset import SIZES
+from evaluation.serving.workbench import Workbench
 from tests.burst import burst, send
-from tests.conftest import Subject, holding_products
+from tests.conftest import Subject, holding_products, subject_on
 from tests.observing import until
 
 
@@ -37,9 +41,8 @@ def while_waiting(
         with holding_products(subject, table) as waiting:
             threads = subject.server.threads()
             under_way = asyncio.create_task(send(subject.server.port, paths, ANSWER_S))
-            await asyncio.to_thread(until, lambda: waiting() >= backends, 3.0)
-            waited_for = waiting()
-            health = await send(subject.server.port, ["/health"], 1.5)
+            waited_for = await asyncio.to_thread(arrived, waiting, backends)
+            health = await send(subject.server.port, ["/health"], HEALTH_S)
             more_threads = subject.server.threads() - threads
             await asyncio.sleep(held_s or 0.0)
             most = max(waited_for, waiting())
@@ -51,7 +54,18 @@ def while_waiting(
     return asyncio.run(scene())
 
 
-ANSWER_S = 12.0
+def arrived(waiting: Callable[[], int], wanted: int) -> int:
+    """How many backends wait, when they are as many as wanted, or when no more have come for a while."""
+    here = 0
+    while here < wanted and until(lambda: waiting() > here, ARRIVAL_S):  # noqa: B023
+        here = waiting()
+    return here
+
+
+HEALTH_S, RETURN_S = 5.0, 15.0
+"""More than the contract allows, for a busy machine is no slow candidate. What is held up takes for ever."""
+ARRIVAL_S = 3.0
+ANSWER_S = 30.0
 DETAILS = [f"/products/{number}" for number in range(1, 121)]
 
 
@@ -91,34 +105,48 @@ def test_a_connection_that_died_in_the_pool_is_replaced_unseen(own: Subject) -> 
 WAITERS = {
     "details": (DETAILS[:60], "products"),
     "listings": ([f"/products?limit={n}&category_id={n}" for n in range(1, 41)], "products"),
-    "batches": ([f"/products/batch?ids={n},{n + 1}" for n in range(1, 61)], "products"),
+    "batches": ([f"/products/batch?ids={n},{n + 1}" for n in range(301, 421, 2)], "products"),
     "categories": (["/categories"] * 60, "categories"),
     "reviews": ([f"/products?limit=1&category_id={n}" for n in range(1, 41)], "reviews"),
 }
 
 
+@pytest.fixture(scope="module")
+def blocked_server(bench: Workbench, candidate: Path) -> Iterator[Subject]:
+    """The candidate on rows that are locked again and again."""
+    with bench.stage(SIZES["small"]) as stage, subject_on(stage, candidate) as subject:
+        yield subject
+
+
+@pytest.fixture
+def blocked(blocked_server: Subject) -> Subject:
+    """The same, as soon as nothing waits in Postgres any more."""
+    until(lambda: blocked_server.observer.counters.busy() == 0)
+    return blocked_server
+
+
 @pytest.mark.criterion("R09.1")
 @pytest.mark.parametrize("kind", list(WAITERS))
-def test_requests_that_wait_for_postgres_hold_up_nobody_else(own: Subject, kind: str) -> None:
+def test_requests_that_wait_for_postgres_hold_up_nobody_else(blocked: Subject, kind: str) -> None:
     paths, table = WAITERS[kind]
-    seen = while_waiting(own, paths, backends=1, table=table)
+    seen = while_waiting(blocked, paths, backends=1, table=table)
 
     assert seen.backends >= 1, "no request waited for Postgres"
-    assert seen.health_s < 1.5, "GET /health was not answered within 1.5 s"
+    assert seen.health_s < HEALTH_S, "GET /health was not answered meanwhile"
 
 
 @pytest.mark.criterion("R09.1")
-@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE"])
-def test_writes_that_wait_for_postgres_hold_up_nobody_else(own: Subject, method: str) -> None:
-    path = "/products/77/reviews" if method == "POST" else "/products/77"
-    body = {"author_id": 1, "rating": 4, "title": "t"} if method == "POST" else {"name": "Slow"}
-    with ThreadPoolExecutor(1) as executor, holding_products(own) as waiting:
-        under_way = executor.submit(own.http.request, method, path, json=None if method == "DELETE" else body)
-        assert until(lambda: waiting() >= 1), "the write did not wait for Postgres"
-        health = asyncio.run(send(own.server.port, ["/health"], 1.5))
-        assert not under_way.done()
+def test_writes_that_wait_for_postgres_hold_up_nobody_else(own: Subject) -> None:
+    review = {"author_id": 1, "rating": 4, "title": "t"}
+    writes = [("PUT", "/products/77", {"name": "Slow"}), ("POST", "/products/77/reviews", review)]
+    for method, path, body in [*writes, ("DELETE", "/products/77", None)]:
+        with ThreadPoolExecutor(1) as executor, holding_products(own) as waiting:
+            under_way = executor.submit(own.http.request, method, path, json=body)
+            assert until(lambda: waiting() >= 1, ARRIVAL_S), f"the {method} did not wait for Postgres"
+            health = asyncio.run(send(own.server.port, ["/health"], HEALTH_S))
+            assert not under_way.done()
 
-    assert health.outcomes == {"200": 1}, "GET /health was not answered within 1.5 s"
+        assert health.outcomes == {"200": 1}, f"{method}: GET /health was not answered meanwhile"
 
 
 @pytest.mark.criterion("R09.2")
@@ -144,28 +172,27 @@ FAILURES: dict[str, tuple[str, str, dict[str, object] | None]] = {
     "invalid review": ("POST", "/products/5/reviews", {"rating": 9}),
 }
 TIMES = 60
-CHECKS = count()
+UNASKED = (f"/products?limit={1 + n // 42}&category_id={1 + n % 42}" for n in count())
 
 
 def check_connections(subject: Subject) -> None:
     """The catalog answers at once; no connection is inside a transaction or missing from the pool."""
     started = time.monotonic()
     # Listings that nobody has asked for yet, for those that are kept need no connection.
-    limits = iter(range(30 + next(CHECKS) % 20 * 3, 100))
-    paths = [*DETAILS[:6], *(f"/products?limit={next(limits)}&category_id=39" for _ in range(3))]
+    paths = [*DETAILS[:6], *(next(UNASKED) for _ in range(3))]
     paths += ["/products/batch?ids=5,6", "/categories"]
-    answers = burst(subject.server.port, paths, 5)
+    answers = burst(subject.server.port, paths, RETURN_S)
     waited = f"{answers.outcomes} after {time.monotonic() - started:.1f} s"
     assert answers.outcomes == {"200": len(paths)}, waited
-    assert until(lambda: subject.observer.counters.busy() == 0, 2.5), "a connection is inside a transaction"
-    assert until(lambda: not subject.server.ask("pool")["checked_out"], 2.5), subject.server.ask("pool")
+    assert until(lambda: subject.observer.counters.busy() == 0), "a connection is inside a transaction"
+    assert until(lambda: not subject.server.ask("pool")["checked_out"]), subject.server.ask("pool")
 
 
 @pytest.mark.criterion("R14.1")
 def test_failing_requests_give_their_connections_back(own: Subject) -> None:
     for kind, (method, path, body) in FAILURES.items():
         request = f"{method} {path} {json.dumps(body) if body else ''}"
-        outcomes = burst(own.server.port, [request] * TIMES, 5).outcomes
+        outcomes = burst(own.server.port, [request] * TIMES, RETURN_S).outcomes
 
         assert set(outcomes) <= {"404", "422"}, f"{kind}: {outcomes}"
         check_connections(own)
@@ -178,7 +205,7 @@ def test_requests_that_break_give_their_connections_back(own: Subject) -> None:
     broken = ["/categories"] * 15 + [f"/products/{number}" for number in range(1, 16)]
     broken += [f"/products?limit={number}" for number in range(1, 16)]
     broken += [f"/products/batch?ids={number}" for number in range(1, 16)]
-    outcomes = burst(own.server.port, broken, 10).outcomes
+    outcomes = burst(own.server.port, broken, RETURN_S).outcomes
     own.sql("alter table elsewhere rename to categories")
 
     assert all(status.startswith("5") for status in outcomes), outcomes
@@ -190,7 +217,7 @@ def test_requests_cut_off_by_the_server_give_their_connections_back(own: Subject
     async def scene() -> None:
         with holding_products(own) as waiting:
             paths = ["/products/5", "/products?limit=2", "/products/batch?ids=7,8"]
-            in_flight = asyncio.create_task(send(own.server.port, paths, 10))
+            in_flight = asyncio.create_task(send(own.server.port, paths, RETURN_S))
             assert await asyncio.to_thread(until, lambda: waiting() >= 3)
             with psycopg.connect(own.stage.admin_url, autocommit=True) as admin:
                 admin.execute(
@@ -223,7 +250,7 @@ def test_clients_that_hang_up_leave_no_connection_checked_out(own: Subject) -> N
     async def scene() -> None:
         with holding_products(own) as waiting:
             paths = [f"/products/{number}" for number in range(1, 9)]
-            in_flight = asyncio.create_task(send(own.server.port, paths, 1))
+            in_flight = asyncio.create_task(send(own.server.port, paths, RETURN_S))
             assert await asyncio.to_thread(until, lambda: waiting() >= 8)
             in_flight.cancel()
 
@@ -233,7 +260,7 @@ def test_clients_that_hang_up_leave_no_connection_checked_out(own: Subject) -> N
 
 
 @pytest.mark.criterion("API.8")
-def test_a_small_burst_of_different_products_is_answered(own: Subject) -> None:
+def test_a_small_burst_of_different_products_is_answered(api: Subject) -> None:
     paths = [f"/products/{number}" for number in range(101, 113)]
 
-    assert burst(own.server.port, paths, 20).outcomes == {"200": 12}
+    assert burst(api.server.port, paths, RETURN_S).outcomes == {"200": 12}

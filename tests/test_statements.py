@@ -66,10 +66,10 @@ WRITES: dict[str, tuple[str, str, dict[str, object] | None]] = {
 
 @pytest.mark.criterion("R02.3")
 @pytest.mark.parametrize("kind", list(WRITES))
-def test_a_write_costs_few_statements(own: Subject, kind: str) -> None:
+def test_a_write_costs_few_statements(shared: Subject, kind: str) -> None:
     method, path, body = WRITES[kind]
-    with own.observer.counted() as spent:
-        assert own.http.request(method, path, json=body).status_code in (200, 201, 204)
+    with shared.observer.counted() as spent:
+        assert shared.http.request(method, path, json=body).status_code in (200, 201, 204)
 
     assert spent.total < BUDGET, spent.explain()
 

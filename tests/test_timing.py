@@ -12,7 +12,7 @@ from tests.burst import burst
 from tests.conftest import Subject, holding_products
 from tests.observing import until
 
-DEADLINE_S = 1.5
+DEADLINE_S = 5.0
 QUICK_S = 0.190
 LONG_S, SHORT_S = 0.25, 0.10
 
@@ -64,14 +64,14 @@ def test_answers_that_cost_nothing_are_logged_too(own: Subject) -> None:
 
 
 @pytest.mark.criterion("R16.1")
-@pytest.mark.parametrize("path", ["/products/1111", "/products?limit=2&category_id=9", "/nowhere"])
-def test_many_requests_at_a_time_have_a_line_each(own: Subject, path: str) -> None:
-    assert sum(burst(own.server.port, [path] * 60, 10).outcomes.values()) == 60
-    plain = path.partition("?")[0]
+def test_many_requests_at_a_time_have_a_line_each(own: Subject) -> None:
+    for path in ("/products/1111", "/products?limit=2&category_id=9", "/nowhere"):
+        assert sum(burst(own.server.port, [path] * 60, 15).outcomes.values()) == 60
 
-    assert until(lambda: len(lines_about(own, "GET", plain)) >= 60, DEADLINE_S), (
-        f"60 requests, {len(lines_about(own, 'GET', plain))} lines"
-    )
+        def lines(path: str = path.partition("?")[0]) -> list[str]:
+            return lines_about(own, "GET", path)
+
+        assert until(lambda: len(lines()) >= 60, DEADLINE_S), f"60 requests for {path}, {len(lines())} lines"
 
 
 @pytest.mark.criterion("R16.4")

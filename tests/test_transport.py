@@ -1,10 +1,8 @@
 """How answers are sent: compressed (R12), and without a body when the client already has it (R15)."""
 
-from pathlib import Path
-
 import pytest
 
-from tests.conftest import Subject, subject_on
+from tests.conftest import Subject
 
 
 def wire_bytes(subject: Subject, path: str, accept_encoding: str) -> tuple[int, str | None]:
@@ -117,45 +115,44 @@ def test_a_client_with_something_else_is_sent_the_answer(api: Subject, path: str
 @pytest.mark.criterion("R15.3")
 @pytest.mark.parametrize("path", ["/products?limit=1&category_id=42", "/products/{}"])
 @pytest.mark.parametrize("write", ["put", "review"])
-def test_a_changed_row_changes_the_tag(own: Subject, path: str, write: str) -> None:
-    product = own.new_product(category_id=42)["id"]
+def test_a_changed_row_changes_the_tag(shared: Subject, path: str, write: str) -> None:
+    product = shared.new_product(category_id=42)["id"]
     path = path.format(product)
-    etag = own.get(path).headers.get("etag")
+    etag = shared.get(path).headers.get("etag")
     assert etag, "no ETag"
 
     if write == "put":
-        own.http.put(f"/products/{product}", json={"quantity": 7}).raise_for_status()
+        shared.http.put(f"/products/{product}", json={"quantity": 7}).raise_for_status()
     else:
         review = {"author_id": 2, "rating": 4, "title": "Fine"}
-        own.http.post(f"/products/{product}/reviews", json=review).raise_for_status()
+        shared.http.post(f"/products/{product}/reviews", json=review).raise_for_status()
 
-    changed = own.get(path, if_none_match=etag)
+    changed = shared.get(path, if_none_match=etag)
     assert changed.status_code == 200
     assert changed.headers["etag"] != etag
 
 
 @pytest.mark.criterion("R15.3")
 @pytest.mark.parametrize("path", ["/products?limit=20", "/products/1", "/products/batch?ids=1,2,3,4"])
-def test_a_change_at_the_very_end_changes_the_tag(own: Subject, path: str) -> None:
-    etag = own.get(path).headers.get("etag")
-    content = own.json(path)
+def test_a_change_at_the_very_end_changes_the_tag(shared: Subject, path: str) -> None:
+    etag = shared.get(path).headers.get("etag")
+    content = shared.json(path)
     last = (
         content["items"][-1] if "items" in content else content[-1] if isinstance(content, list) else content
     )
     review = {"author_id": 2, "rating": 1, "title": "The end"}
-    own.http.post(f"/products/{last['id']}/reviews", json=review).raise_for_status()
+    shared.http.post(f"/products/{last['id']}/reviews", json=review).raise_for_status()
 
-    changed = own.get(path)
+    changed = shared.get(path)
 
     assert changed.headers.get("etag") != etag or etag is None
 
 
 @pytest.mark.criterion("R15.3")
-def test_every_process_gives_the_same_content_the_same_tag(own: Subject, candidate: Path) -> None:
-    tags = [own.get("/products/3").headers.get("etag")]
-    with subject_on(own.stage, candidate) as other:
-        tags.append(other.get("/products/3").headers.get("etag"))
-        tags.append(other.get("/products/4").headers.get("etag"))
+def test_every_process_gives_the_same_content_the_same_tag(shared: Subject, second_server: Subject) -> None:
+    tags = [shared.get("/products/3").headers.get("etag")]
+    tags.append(second_server.get("/products/3").headers.get("etag"))
+    tags.append(second_server.get("/products/4").headers.get("etag"))
 
     assert tags[0], "no ETag"
     assert tags[0] == tags[1] != tags[2]

@@ -36,17 +36,22 @@ BEHIND = {
 
 @dataclass(slots=True)
 class Budget:
-    """How long walks may take, and the smallest failure so far; a step that comes later does nothing."""
+    """How long walks may take from their first step on, and the smallest failure so far."""
 
-    ends_at: float
+    seconds: float
     cut: Callable[[], None] | None = None
     steps_done: int = 0
     shortest: list[str] = field(default_factory=list)
     failure: str = ""
+    ends_at: float | None = None
+
+    def begin(self) -> None:
+        """The time runs from the first call of this on."""
+        self.ends_at = self.ends_at or time.monotonic() + self.seconds
 
     def is_over(self) -> bool:
         """Whether nothing more is to be done."""
-        return time.monotonic() > self.ends_at
+        return self.ends_at is not None and time.monotonic() > self.ends_at
 
 
 Step = tuple[str, dict[str, Any]]
@@ -74,6 +79,7 @@ class Walk:
 
     def take(self, steps: Sequence[Step]) -> None:
         """Take all steps, as long as there is time."""
+        self.budget.begin()
         for name, arguments in steps:
             if name == "nothing":
                 continue
