@@ -176,6 +176,15 @@ def cold_page() -> Callable[[int], str]:
     return lambda limit: f"/products?limit={limit}&category_id={next(categories) % 41 + 1}"
 
 
+def pages(subject: Subject, path: str) -> Iterator[dict[str, Any]]:
+    """Every page of a listing, by following `next`."""
+    url: str | None = path
+    while url:
+        page = subject.json(url)
+        yield page
+        url = page["next"]
+
+
 @contextmanager
 def holding_products(subject: Subject, table: str = "products") -> Iterator[Callable[[], int]]:
     """Lock a table until the block ends; yields a function that counts the backends that wait for it."""

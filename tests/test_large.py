@@ -1,0 +1,92 @@
+"""What a request costs with 100 000 products: R02, R06, R07, R10 and R11."""
+
+import statistics
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import Subject, pages
+
+BUDGET = 5
+MOST_ROWS_OF_ONE_CATEGORY = 12_000
+"""Either index is good enough: that of the category, or that of the inactive products."""
+
+
+@pytest.mark.criterion("R02.1")
+@pytest.mark.parametrize("limit", [5, 20, 100])
+def test_a_cold_listing_costs_the_same_few_statements_at_any_page_size(
+    api: Subject, grown: Subject, large: Subject, cold_page: Callable[[int], str], limit: int
+) -> None:
+    for subject in (api, grown, large):
+        for path in (cold_page(limit), f"/products?limit={limit}&is_active=false"):
+            with subject.observer.counted() as spent:
+                subject.json(path)
+
+            assert spent.total < BUDGET, spent.explain()
+            assert len(spent.hooked) < BUDGET, spent.explain()
+
+
+@pytest.mark.criterion("R02.2")
+def test_the_categories_and_a_batch_cost_few_statements(large: Subject) -> None:
+    for path in ("/categories", "/products/batch?ids=" + ",".join(str(n) for n in range(601, 621))):
+        with large.observer.counted() as spent:
+            large.json(path)
+
+        assert spent.total < BUDGET, spent.explain()
+
+
+@pytest.mark.criterion("R06.2")
+@pytest.mark.parametrize("path", ["/products?limit=10", "/products?limit=10&category_id=6", "/products/4321"])
+def test_reviews_and_inventory_are_read_by_index(large: Subject, path: str) -> None:
+    with large.observer.counted() as spent:
+        large.json(path)
+    plans = large.observer.plans(spent)
+    scanned = {name for plan in plans for name in plan.sequential_scans()}
+
+    assert not scanned & {"reviews", "inventory"}, f"read from end to end: {scanned}; {spent.explain()}"
+
+
+@pytest.mark.criterion("R07.2")
+@pytest.mark.parametrize("filters", ["", "&category_id=8"])
+def test_inactive_products_are_found_without_reading_the_active_ones(large: Subject, filters: str) -> None:
+    category = " and category_id = 8" if filters else ""
+    inactive = large.sql(f"select count(*) from products where not is_active{category}")[0][0]
+    with large.observer.counted() as spent:
+        large.json(f"/products?is_active=false&limit=2{filters}")
+    examined = sum(plan.rows_examined("products") for plan in large.observer.plans(spent))
+
+    room = max(2 * inactive, MOST_ROWS_OF_ONE_CATEGORY if filters else 0)
+    assert examined <= room, (
+        f"{examined:.0f} rows looked at for {inactive} inactive products; {spent.explain()}"
+    )
+
+
+@pytest.mark.criterion("R10.3")
+def test_the_last_pages_of_a_large_category_touch_no_more_buffers_than_the_first(large: Subject) -> None:
+    walk = pages(large, "/products?limit=100&category_id=11")
+    buffers: list[int] = []
+    while True:
+        with large.observer.counted() as spent:
+            page = next(walk, None)
+        if page is None:
+            break
+        buffers.append(sum(work.buffers for work in spent.counted if "count(" not in work.sql.lower()))
+
+    assert len(buffers) > 20
+    # The very first page may pay for what a new connection looks up, the very last one is short.
+    early, late = statistics.median(buffers[1:4]), statistics.median(buffers[-4:-1])
+    assert late <= 1.5 * early, f"buffers, page by page: {buffers}"
+
+
+@pytest.mark.criterion("R11.1")
+@pytest.mark.parametrize("filters", ["", "&is_active=false", "&category_id=7"])
+def test_the_total_is_not_counted_again_for_every_page(large: Subject, filters: str) -> None:
+    first = large.json(f"/products?limit=1{filters}")
+
+    for path in (f"/products?limit=2{filters}", first["next"]):
+        with large.observer.counted() as spent:
+            large.json(path)
+        plans = large.observer.plans(spent)
+        examined = sum(plan.rows_examined("products") for plan in plans)
+
+        assert examined < 200, f"{examined:.0f} rows of products looked at for a page of 2; {spent.explain()}"
