@@ -2,6 +2,8 @@
 
 import socket
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -11,7 +13,7 @@ from tests.conftest import Subject, subject_on
 from tests.observing import until
 from tests.passing_time import field_lifetimes_ms, pass_time
 
-BOOKKEEPING_BYTES = 64
+BOOKKEEPING_BYTES = 256
 LIFETIME_S = 60
 
 
@@ -23,8 +25,20 @@ def lifetimes_s(client: redis.Redis, key: bytes) -> dict[bytes, float]:
 
 
 def is_content(client: redis.Redis, key: bytes) -> bool:
-    """Whether a key holds content, not just a counter or a mark."""
-    return client.type(key) != b"string" or client.strlen(key) > BOOKKEEPING_BYTES
+    """Whether a key holds content, not just a counter, a mark, or the names of other keys."""
+    return max(map(len, values(client, key)), default=0) > BOOKKEEPING_BYTES
+
+
+def values(client: redis.Redis, key: bytes) -> list[bytes]:
+    """The value of a string, the values of a hash, the members of a list or set."""
+    read: dict[bytes, Callable[[], Any]] = {
+        b"string": lambda: [client.get(key) or b""],
+        b"hash": lambda: client.hvals(key),
+        b"list": lambda: client.lrange(key, 0, -1),
+        b"set": lambda: client.smembers(key),
+        b"zset": lambda: client.zrange(key, 0, -1),
+    }
+    return list(read.get(client.type(key), list)())
 
 
 QUERIES = [
