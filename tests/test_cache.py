@@ -31,7 +31,7 @@ def is_content(client: redis.Redis, key: bytes) -> bool:
 
 def values(client: redis.Redis, key: bytes) -> list[bytes]:
     """The value of a string, the values of a hash, the members of a list or set."""
-    read: dict[bytes, Callable[[], Any]] = {
+    read: dict[bytes | str, Callable[[], Any]] = {
         b"string": lambda: [client.get(key) or b""],
         b"hash": lambda: client.hvals(key),
         b"list": lambda: client.lrange(key, 0, -1),

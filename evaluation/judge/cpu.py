@@ -7,7 +7,7 @@ from evaluation.records import CpuCost
 CRITERION = "R01.2"
 LARGEST_RATIO = 40.0
 """500 answers within 200 ms leave one process 0.4 ms each, and ready bytes cost it about 25 us on a quick
-machine. Solutions that send ready bytes were seen at 8 to 22, those that make every answer anew at 87 or more.
+machine. Solutions that send ready bytes were seen at 8 to 22, those that make answers anew at 87 and more.
 A ratio of the same run means the same on a slow machine."""
 
 
