@@ -115,8 +115,9 @@ def run_mutant(bench: Workbench, patch: Path, *, whole: bool) -> Finding:
         return Finding(patch.stem, False, f"cannot be run: {error}")
     failed = [test for test in run.tests if test.outcome != "passed"]
     # An error means that the candidate did not start: the patch is broken, and no test killed the mutant.
-    own = tuple(sorted(t.nodeid for t in failed if (t.requirement or "API") == requirement and t.outcome == "failed"))
-    others = tuple(sorted({test.requirement or "API" for test in failed} - {requirement}))
+    broken = {test.nodeid: test.requirement or "API" for test in failed}
+    own = tuple(sorted(t.nodeid for t in failed if t.outcome == "failed" and broken[t.nodeid] == requirement))
+    others = tuple(sorted(set(broken.values()) - {requirement}))
     summary = f"killed by {len(own)}" if own else "SURVIVED"
     summary += f", also noticed by {', '.join(others)}" if others else ""
     return Finding(patch.stem, bool(own), summary, own, others)
