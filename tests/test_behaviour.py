@@ -104,6 +104,29 @@ def test_bad_questions_are_told_so(api: Subject, path: str, statuses: set[int]) 
     assert answer.json()["detail"]
 
 
+NO_PRODUCTS = ("5000000", "2147483647", "2147483648", "99999999999999999999999", "0", "-1", "one", "1.5")
+
+
+@pytest.mark.criterion("API.1")
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("GET", "/products/{}", None),
+        ("PUT", "/products/{}", {"name": "x"}),
+        ("DELETE", "/products/{}", None),
+        ("POST", "/products/{}/reviews", {"author_id": 1, "rating": 5, "title": "t"}),
+    ],
+)
+def test_what_is_no_product_is_told_so_on_every_route(
+    api: Subject, method: str, path: str, body: dict[str, object] | None
+) -> None:
+    for product in NO_PRODUCTS:
+        answer = api.http.request(method, path.format(product), json=body)
+
+        assert answer.status_code in {404, 422}, f"{method} {path.format(product)}: {answer.status_code}"
+        assert answer.json()["detail"]
+
+
 @pytest.mark.criterion("API.1")
 @pytest.mark.parametrize(
     "fields",

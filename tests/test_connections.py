@@ -260,7 +260,10 @@ def test_clients_that_hang_up_leave_no_connection_checked_out(own: Subject) -> N
 
 
 @pytest.mark.criterion("API.8")
-def test_a_small_burst_of_different_products_is_answered(api: Subject) -> None:
-    paths = [f"/products/{number}" for number in range(101, 113)]
+def test_a_dozen_requests_at_a_time_are_answered(api: Subject) -> None:
+    details = [f"/products/{number}" for number in range(101, 113)]
+    cold, warm = "/products?limit=2&category_id=33", "/products?limit=1&category_id=33"
+    api.json(warm)
 
-    assert burst(api.server.port, paths, RETURN_S).outcomes == {"200": 12}
+    for paths in (details, [cold] * 12, [warm] * 12):
+        assert burst(api.server.port, paths, RETURN_S).outcomes == {"200": 12}, paths[0]

@@ -11,8 +11,9 @@ from evaluation.serving.workbench import Workbench
 from tests.conftest import subject_on
 from tests.passing_time import pass_time
 from tests.walk.drawing import WEIGHTS, WEIGHTS_OF_TWO, steps
+from tests.walk.reads import Budget, Step, WalksAreOver
 from tests.walk.relay import Relay
-from tests.walk.walk import Budget, Step, Walk, WalksAreOver
+from tests.walk.walk import Walk
 from tests.walk.world import World
 
 SECONDS = 4.0

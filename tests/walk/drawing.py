@@ -8,7 +8,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.walk.walk import BEHIND, Step
+from tests.walk.reads import Step
+from tests.walk.walk import BEHIND
 from tests.walk.world import BUSY_CATEGORIES
 
 BYTES_OF_A_STEP = 6
@@ -52,6 +53,7 @@ class Fields:
 Choices = tuple[Any, ...] | Some | Fields
 
 WHICH, PICK = (0, 1), tuple(range(10))
+WATCHED: dict[str, Choices] = {"by": WHICH, "watch": ("", "category", "all", "behind")}
 HOW: dict[str, Choices] = {"encoding": ("gzip", "identity", "gzip, deflate, br"), "revalidate": (False, True)}
 ARGUMENTS: dict[str, dict[str, Choices]] = {
     "nothing": {},
@@ -73,10 +75,18 @@ ARGUMENTS: dict[str, dict[str, Choices]] = {
         "name": NAMES,
         "price": PRICES,
         "optional": Fields({name: CHANGES[name] for name in ("description", "is_active", "quantity")}),
+        **WATCHED,
     },
-    "change": {"which": WHICH, "pick": PICK, "fields": Fields(CHANGES)},
-    "delete": {"which": WHICH, "pick": PICK},
-    "review": {"which": WHICH, "pick": PICK, "rating": (1, 2, 3, 4, 5), "author": tuple(range(1, 50))},
+    "change": {"which": WHICH, "pick": PICK, **WATCHED, "fields": Fields(CHANGES)},
+    "delete": {"which": WHICH, "pick": PICK, **WATCHED},
+    "review": {
+        "which": WHICH,
+        "pick": PICK,
+        "rating": (1, 2, 3, 4, 5),
+        "author": tuple(range(1, 50)),
+        "body": ("b", None),
+        **WATCHED,
+    },
     "write_wrongly": {"which": WHICH, "pick": PICK, "wrong": WRONG_WRITES},
     "change_behind": {"pick": PICK, "kind": tuple(sorted(BEHIND))},
     "wait": {"seconds": (1, 20, 45, 59, 62, 130)},

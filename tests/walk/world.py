@@ -24,7 +24,7 @@ create table saved.inventory as table inventory;
 create table saved.reviews as table reviews;
 """
 RESTORE = """
-delete from products where id = any(%(ids)s);
+delete from products where id = any(%(ids)s) or id > (select max(id) from saved.products);
 insert into products select * from saved.products where id = any(%(ids)s);
 insert into inventory select * from saved.inventory where product_id = any(%(ids)s);
 insert into reviews select * from saved.reviews where product_id = any(%(ids)s);
