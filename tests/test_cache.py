@@ -241,6 +241,20 @@ def test_a_write_is_seen_on_every_page_and_in_details_and_batches(shared: Subjec
 
 
 @pytest.mark.criterion("API.6")
+def test_a_product_that_was_asked_for_too_early_is_shown_when_it_is_there(shared: Subject) -> None:
+    [[number]] = shared.sql("select nextval(pg_get_serial_sequence('products', 'id')) + 1")
+    for _ in range(2):
+        assert shared.get(f"/products/{number}").status_code == 404
+        assert shared.json(f"/products/batch?ids={number}") == []
+
+    product = shared.new_product()
+
+    assert product["id"] == number
+    assert shared.json(f"/products/{number}") == product
+    assert shared.json(f"/products/batch?ids={number}") == [product]
+
+
+@pytest.mark.criterion("API.6")
 @pytest.mark.parametrize("kind", ["put", "review", "delete", "post"])
 def test_a_listing_that_is_read_during_a_write_does_not_outlive_it(shared: Subject, kind: str) -> None:
     first = f"/products?limit=1&category_id={EMPTY_CATEGORY}"

@@ -1,7 +1,6 @@
 """Which statements a request costs, and how many: R01 to R04 and R13."""
 
 import json
-from collections.abc import Callable
 
 import pytest
 
@@ -36,6 +35,19 @@ WRITES: dict[str, tuple[str, str, dict[str, object] | None]] = {
     "rename": ("PUT", "/products/31", {"name": "n"}),
     "restock": ("PUT", "/products/32", {"name": "n", "price": "2.00", "quantity": 5, "reserved": 1}),
     "move": ("PUT", "/products/34", {"category_id": 9, "is_active": False}),
+    "everything": (
+        "PUT",
+        "/products/36",
+        {
+            "name": "n",
+            "description": "d",
+            "price": "3.00",
+            "category_id": 9,
+            "is_active": False,
+            "quantity": 6,
+        }
+        | {"reserved": 2},
+    ),
     "review": ("POST", "/products/33/reviews", {"author_id": 2, "rating": 5, "title": "t"}),
     "delete": ("DELETE", "/products/35", None),
 }
@@ -51,27 +63,45 @@ def test_a_write_costs_few_statements(shared: Subject, kind: str) -> None:
     assert spent.total < BUDGET, spent.explain()
 
 
+REVIEWED = {
+    "listing": ("/products?limit=3&is_active=false", "/products?limit=15&is_active=false"),
+    "first page": ("/products?limit=4", "/products?limit=18"),
+    "batch": ("/products/batch?ids=31,32,33", "/products/batch?ids=" + ",".join(map(str, range(41, 56)))),
+    "detail": ("/products/30", "/products/1"),
+}
+"""The same question for few and for many reviews; nothing else asks for these listings."""
+
+
 @pytest.mark.criterion("R03.1")
-def test_the_reviews_of_a_page_come_in_bulk(api: Subject, cold_page: Callable[[int], str]) -> None:
+@pytest.mark.parametrize("kind", REVIEWED)
+def test_reviews_come_in_bulk(api: Subject, kind: str) -> None:
     readers = []
-    for size in (3, 15):
+    for path in REVIEWED[kind]:
         with api.observer.counted() as spent:
-            page = api.json(cold_page(size))
-        assert len(page["items"]) == size
+            api.json(path)
         readers.append(sum(work.calls for work in spent.counted if "reviews" in work.sql))
 
-    assert readers[0] == readers[1] <= 2, f"for 3 and for 15 products: {readers}; {spent.explain()}"
+    assert readers[0] == readers[1] <= 2, f"few and many reviews: {readers}; {spent.explain()}"
+
+
+MANY = {
+    "listing": ("/products?limit=16&is_active=false", 16),
+    "first page": ("/products?limit=17", 17),
+    "batch": ("/products/batch?ids=" + ",".join(map(str, range(1, 11))), 10),
+    "detail": ("/products/1", 1),
+}
+"""A question and how many products it brings, each with several reviews."""
 
 
 @pytest.mark.criterion("R03.2")
-def test_a_product_is_not_sent_again_with_each_of_its_reviews(
-    api: Subject, cold_page: Callable[[int], str]
-) -> None:
+@pytest.mark.parametrize("kind", MANY)
+def test_a_product_is_not_sent_again_with_each_of_its_reviews(api: Subject, kind: str) -> None:
+    path, products = MANY[kind]
     with api.observer.counted() as spent:
-        api.json(cold_page(16))
+        api.json(path)
     plans = api.observer.plans(spent)
 
-    assert not [plan.sql for plan in plans if repeats_products(plan, 16)]
+    assert not [plan.sql for plan in plans if repeats_products(plan, products)]
     assert sum(work.calls for work in spent.counted if "users" in work.sql) <= 1, spent.explain()
 
 
