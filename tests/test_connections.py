@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -81,25 +82,42 @@ def test_the_pool_names_room_for_fifty_connections_and_a_wait_of_thirty_seconds(
 
 @pytest.mark.criterion("R05.2")
 def test_requests_beyond_the_pool_wait_for_a_connection_and_are_answered(own: Subject) -> None:
-    seen = while_waiting(own, DETAILS, backends=50, held_s=2.5)
+    listings = [f"/products?limit={n}&category_id={n}" for n in range(1, 31)]
+    batches = [f"/products/batch?ids={n},{n + 1}" for n in range(301, 331)]
+    seen = while_waiting(own, [*DETAILS[:60], *listings, *batches], backends=50, held_s=3.0)
 
     assert seen.statuses == {"200": 120}, seen.statuses
     assert seen.backends <= 100, f"{seen.backends} connections for 120 requests"
 
 
 @pytest.mark.criterion("R05.1")
-def test_fifty_requests_can_wait_for_postgres_side_by_side(own: Subject) -> None:
-    seen = while_waiting(own, DETAILS[:60], backends=50)
+@pytest.mark.parametrize("kind", ["details", "changes"])
+def test_fifty_requests_can_wait_for_postgres_side_by_side(own: Subject, kind: str) -> None:
+    changes = [f'PUT /products/{number} {{"name": "Slow"}}' for number in range(1, 61)]
+    seen = while_waiting(own, changes if kind == "changes" else DETAILS[:60], backends=50)
 
     assert seen.backends >= 50, f"{seen.backends} backends at work for 60 requests"
 
 
 @pytest.mark.criterion("R05.3")
 def test_a_connection_that_died_in_the_pool_is_replaced_unseen(own: Subject) -> None:
-    own.json("/products/2")
-    own.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", own.stage.role)
+    review: dict[str, Any] = {"author_id": 1, "rating": 4, "title": "t"}
+    requests: list[tuple[str, str, dict[str, Any] | None]] = [
+        ("GET", "/products/3", None),
+        ("GET", "/products?limit=2", None),
+        ("GET", "/products/batch?ids=4,5", None),
+        ("GET", "/categories", None),
+        ("POST", "/products", {"name": "x", "price": "1.00", "category_id": 1}),
+        ("PUT", "/products/6", {"name": "x"}),
+        ("POST", "/products/6/reviews", review),
+        ("DELETE", "/products/6", None),
+    ]
+    for method, path, body in requests:
+        burst(own.server.port, DETAILS[:10], RETURN_S)
+        own.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", own.stage.role)
+        answer = own.http.request(method, path, json=body)
 
-    assert own.get("/products/3").status_code == 200
+        assert answer.is_success, f"{method} {path} after its connection died: {answer.status_code}"
 
 
 WAITERS = {
