@@ -16,9 +16,11 @@ from tests.burst import burst
 from tests.conftest import EMPTY_CATEGORY, NO_LONG_WAIT, Subject, subject_on
 from tests.observing import until
 from tests.passing_time import field_lifetimes_ms, pass_time
+from tests.walk.relay import Relay
 
 BOOKKEEPING_BYTES = 256
 LIFETIME_S = 60
+AWAY_S, BACK_S = 2.0, 5.0
 
 
 WAITING_FOR_LOCKS = "select count(*) from pg_stat_activity where datname = %s and wait_event_type = 'Lock'"
@@ -322,16 +324,62 @@ def test_a_load_that_failed_is_not_remembered(own: Subject) -> None:
     assert own.get("/products?limit=6").status_code == 200
 
 
-@pytest.mark.criterion("R08.9")
-def test_garbage_in_redis_is_not_believed(own: Subject) -> None:
-    path = "/products?limit=2&category_id=8"
-    expected = own.json(path)
-    own.audit.may_fail = True
-    with redis.Redis.from_url(own.stage.redis_url) as client:
-        for key in client.keys("*"):
-            client.set(key, b"\x00garbage\xff" * 20, keepttl=True)
+@pytest.mark.criterion("R08.12")
+def test_what_was_written_while_redis_was_away_is_seen_by_all_when_it_is_back(own: Subject) -> None:
+    path = "/products?limit=1&category_id=7"
+    with (
+        Relay(own.stage.redis_url) as relay,
+        subject_on(own.stage, own.server.directory, relay.url) as writer,
+        subject_on(own.stage, own.server.directory, relay.url) as reader,
+    ):
+        writer.audit.may_fail = reader.audit.may_fail = True
+        product = [subject.json(path) for subject in (writer, reader) * 2][-1]["items"][0]["id"]
+        relay.go_away()
+        writer.http.put(f"/products/{product}", json={"name": "Written"}).raise_for_status()
+        away_until = time.monotonic() + AWAY_S
+        while time.monotonic() < away_until:
+            assert writer.json(path)["items"][0]["name"] == "Written"
+            time.sleep(0.2)
+        relay.come_back()
 
-    assert own.json(path)["items"] == expected["items"]
+        def is_seen() -> bool:
+            names = [subject.json(path)["items"][0]["name"] for subject in (writer, reader)]
+            return names == ["Written"] * 2
+
+        assert until(is_seen, BACK_S), f"still old {BACK_S} s after Redis is back"
+
+
+CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
+    "garbage": lambda value: b"\x00garbage\xff" * 20,
+    "nothing": lambda value: b"",
+    "cut off": lambda value: value[:-1],
+    "first byte": lambda value: bytes([value[0] ^ 1]) + value[1:],
+    "last byte": lambda value: value[:-1] + bytes([value[-1] ^ 1]),
+    "middle": lambda value: value[: len(value) // 2] + b"\x00" + value[len(value) // 2 + 1 :],
+}
+
+
+@pytest.mark.criterion("R08.9")
+def test_what_others_put_into_redis_is_not_believed(own: Subject) -> None:
+    own.audit.may_fail = True
+    with (
+        subject_on(own.stage, own.server.directory) as other,
+        redis.Redis.from_url(own.stage.redis_url) as client,
+    ):
+        other.audit.may_fail = True
+        for number, (kind, corrupted) in enumerate(CORRUPTIONS.items(), start=8):
+            path = f"/products?limit=2&category_id={number}"
+            expected = [own.json(path), own.json(path)][-1]
+            time.sleep(0.05)  # what is left for other processes may be left after the answer
+            for key in client.keys("*"):
+                value = client.get(key) if client.type(key) == b"string" else None
+                if value and not key.startswith(b"hofaz9"):
+                    client.set(key, corrupted(value), keepttl=True)
+
+            for subject in (other, own):
+                answer = subject.get(path)
+                assert answer.status_code == 200, f"{kind}: {answer.status_code}"
+                assert answer.json()["items"] == expected["items"], kind
 
 
 @pytest.mark.criterion("R11.2")

@@ -10,23 +10,27 @@ BUFFER_BYTES = 1 << 16
 
 
 class Relay:
-    """Listens on a port of 127.0.0.1 and passes everything on; `cut` closes all connections."""
+    """Listens on a port of 127.0.0.1 and passes everything on, as long as it is there."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
         self.target = (parts.hostname or "127.0.0.1", parts.port or 6379)
-        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.open: set[socket.socket] = set()
+        self.listen(0)
         credentials = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
         port = self.listener.getsockname()[1]
         self.url = parts._replace(netloc=f"{credentials}127.0.0.1:{port}").geturl()
-        self.open: set[socket.socket] = set()
-        threading.Thread(target=self.accept, name="relay", daemon=True).start()
 
-    def accept(self) -> None:
+    def listen(self, port: int) -> None:
+        """Take connections on a port, 0 for any."""
+        self.listener = socket.create_server(("127.0.0.1", port))
+        threading.Thread(target=self.accept, args=(self.listener,), name="relay", daemon=True).start()
+
+    def accept(self, listener: socket.socket) -> None:
         """Connect every client to Redis until the listener is closed."""
         while True:
             try:
-                client, _ = self.listener.accept()
+                client, _ = listener.accept()
                 server = socket.create_connection(self.target)
             except OSError:
                 return
@@ -51,12 +55,21 @@ class Relay:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
+    def go_away(self) -> None:
+        """Close every connection and refuse new ones."""
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.cut()
+
+    def come_back(self) -> None:
+        """Take connections again, on the same port."""
+        self.listen(urlsplit(self.url).port or 0)
+
     def __enter__(self) -> "Relay":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.listener.shutdown(socket.SHUT_RDWR)
-        self.listener.close()
-        self.cut()
+        self.go_away()
