@@ -114,7 +114,8 @@ def test_a_listing_is_never_older_than_its_minute(own: Subject) -> None:
         pass_time([own], seconds)
         is_seen = is_new(moved)
     if not is_seen:
-        assert until(lambda: is_new(real), LIFETIME_S + 1 - (time.monotonic() - cached_at))
+        time.sleep(max(0.0, LIFETIME_S + 1 - (time.monotonic() - cached_at)))
+        assert is_new(real), "after a minute the old listing is still shown"
 
 
 CHANGES_BEHIND = (
@@ -157,7 +158,8 @@ def test_listings_are_kept_for_their_whole_minute(own: Subject) -> None:
         "limit=9&category_id=9",
         "limit=5&category_id=42",
     ]
-    paths = [f"/products?{query}" for query in queries] + [own.json("/products?limit=2")["next"]]
+    paths = [f"/products?{query}" for query in queries] + [own.json("/products?limit=1")["next"]]
+    pass_time([own], 25)  # pages may be made with a total that was counted for another page
     stale = {path: [own.json(path), own.json(path)][-1] for path in paths}
     own.sql("update products set name = name || ' renamed'")
     with subject_on(own.stage, own.server.directory) as other:
@@ -372,6 +374,16 @@ def test_what_was_written_while_redis_was_away_is_seen_by_all_when_it_is_back(ow
             return names == ["Written"] * 2
 
         assert until(is_seen, BACK_S), f"still old {BACK_S} s after Redis is back"
+
+
+@pytest.mark.criterion("R08.6")
+def test_a_process_that_has_read_nothing_is_heard_when_it_writes(own: Subject) -> None:
+    path = "/products?limit=1&category_id=7"
+    product = [own.json(path), own.json(path)][-1]["items"][0]["id"]
+    with subject_on(own.stage, own.server.directory) as silent:
+        silent.http.put(f"/products/{product}", json={"name": "Written"}).raise_for_status()
+
+    assert own.json(path)["items"][0]["name"] == "Written"
 
 
 CORRUPTIONS: dict[str, Callable[[bytes], bytes | None]] = {
