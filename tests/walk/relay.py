@@ -16,6 +16,7 @@ class Relay:
         parts = urlsplit(url)
         self.target = (parts.hostname or "127.0.0.1", parts.port or 6379)
         self.open: set[socket.socket] = set()
+        self.is_silent = False
         self.listen(0)
         credentials = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
         port = self.listener.getsockname()[1]
@@ -42,7 +43,8 @@ class Relay:
         """Everything from one side to the other."""
         with contextlib.suppress(OSError):
             while chunk := source.recv(BUFFER_BYTES):
-                target.sendall(chunk)
+                if not self.is_silent:
+                    target.sendall(chunk)
         for one in (source, target):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
@@ -62,9 +64,17 @@ class Relay:
         self.listener.close()
         self.cut()
 
+    def fall_silent(self) -> None:
+        """Take connections and requests, and answer none."""
+        self.is_silent = True
+
     def come_back(self) -> None:
-        """Take connections again, on the same port."""
-        self.listen(urlsplit(self.url).port or 0)
+        """Be there again, on the same port, on new connections."""
+        if self.is_silent:
+            self.is_silent = False
+            self.cut()
+        else:
+            self.listen(urlsplit(self.url).port or 0)
 
     def __enter__(self) -> "Relay":
         return self
