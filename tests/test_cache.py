@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 import redis
@@ -23,6 +24,8 @@ from tests.walk.relay import Relay
 BOOKKEEPING_BYTES = 256
 LIFETIME_S = 60
 AWAY_S, BACK_S = 1.0, 5.0
+PATIENCE = 2.5
+"""A busy machine is no slow candidate: this much longer may take what the contract gives a time."""
 
 
 WAITING_FOR_LOCKS = "select count(*) from pg_stat_activity where datname = %s and wait_event_type = 'Lock'"
@@ -308,14 +311,15 @@ def test_a_read_after_a_write_shows_nothing_that_was_read_before_it(shared: Subj
     shared.http.post(f"/products/{reviewed}/reviews", json=review).raise_for_status()
 
     with ThreadPoolExecutor(3) as executor, holding_products(shared, "users") as waiting:
-        before = executor.submit(shared.json, listing)
+        before = executor.submit(httpx.get, f"{shared.server.url}{listing}", timeout=30)
         until(lambda: waiting() >= 1)
         write = executor.submit(shared.http.delete, f"/products/{deleted}")
         until(write.done)
         after = executor.submit(shared.json, listing) if reads == "at once" and write.done() else None
         time.sleep(0.1)
 
-    assert [item["id"] for item in before.result()["items"]] in ([reviewed, deleted], [reviewed])
+    shown = [item["id"] for item in before.result().json()["items"]]
+    assert shown in ([reviewed, deleted], [reviewed])
     assert write.result().status_code == 204
     seen = after.result() if after else shared.json(listing)
     assert [item["id"] for item in seen["items"]] == [reviewed]
@@ -344,7 +348,7 @@ def check_without_redis(own: Subject, port: int) -> None:
         page = lonely.json("/products?limit=1&category_id=42")
 
     assert first.status_code == 200
-    assert first.elapsed.total_seconds() < 2
+    assert first.elapsed.total_seconds() < 2 * PATIENCE
     assert page["items"][0]["id"] == product["id"]
 
 

@@ -122,7 +122,7 @@ def test_a_connection_that_died_in_the_pool_is_replaced_unseen(own: Subject) -> 
 
 WAITERS = {
     "details": (DETAILS[:60], "products"),
-    "listings": ([f"/products?limit={n}&category_id={n}" for n in range(1, 41)], "products"),
+    "listings": ([f"/products?is_active=false&category_id={n}" for n in range(1, 41)], "products"),
     "batches": ([f"/products/batch?ids={n},{n + 1}" for n in range(301, 421, 2)], "products"),
     "categories": (["/categories"] * 60, "categories"),
     "reviews": ([f"/products?limit=1&category_id={n}" for n in range(1, 41)], "reviews"),
