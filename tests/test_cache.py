@@ -475,3 +475,12 @@ def test_the_total_is_at_most_a_minute_old(own: Subject) -> None:
 
     # Where the clock cannot be moved it gets a real minute for the total, and one for the page.
     assert is_new() or until(is_new, 2 * LIFETIME_S + 2)
+
+
+@pytest.mark.criterion("R11.2")
+def test_a_total_that_is_counted_for_a_deep_page_counts_the_whole_listing(own: Subject) -> None:
+    for page in itertools.islice(pages(own, "/products?limit=100"), 12):
+        deep = page["next"]
+    pass_time([own], LIFETIME_S + 1)
+
+    assert 0.8 * 1_800 <= own.json(deep)["total"] <= 1.25 * 1_800

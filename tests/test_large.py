@@ -91,3 +91,17 @@ def test_the_total_is_not_counted_again_for_every_page(large: Subject, filters: 
         examined = sum(plan.rows_examined("products") for plan in plans)
 
         assert examined < 200, f"{examined:.0f} rows of products looked at for a page of 2; {spent.explain()}"
+
+
+@pytest.mark.criterion("R11.1")
+def test_the_last_page_is_not_counted_either(large: Subject) -> None:
+    walk = pages(large, "/products?limit=100&category_id=12")
+    while True:
+        with large.observer.counted() as spent:
+            page = next(walk)
+        if not page["next"]:
+            break
+    examined = sum(plan.rows_examined("products") for plan in large.observer.plans(spent))
+
+    assert page["total"] > 2_000
+    assert examined < 1_000, f"{examined:.0f} rows of products looked at for the last page; {spent.explain()}"
