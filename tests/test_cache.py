@@ -484,3 +484,16 @@ def test_a_total_that_is_counted_for_a_deep_page_counts_the_whole_listing(own: S
     pass_time([own], LIFETIME_S + 1)
 
     assert 0.8 * 1_800 <= own.json(deep)["total"] <= 1.25 * 1_800
+
+
+@pytest.mark.criterion("R11.1")
+def test_a_total_is_kept_for_its_minute(own: Subject) -> None:
+    own.json("/products?limit=1&category_id=8")
+    costs = []
+    for limit, seconds in ((2, 1), (3, 40)):
+        pass_time([own], seconds)
+        with own.observer.counted() as spent:
+            own.json(f"/products?limit={limit}&category_id=8")
+        costs.append(spent.total)
+
+    assert costs[1] <= costs[0], f"statements after 1 and 41 s: {costs}; {spent.explain()}"
