@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from evaluation.pipeline import ROOT, evaluate, grade
 from evaluation.report import document, explain, junit, markdown, predictions, terminal
 from evaluation.report.printable import printable
 from evaluation.report.regrading import regrade
+from evaluation.report.whole import written_whole
 from evaluation.services.services import MODES
 
 RESOLVED, UNRESOLVED, NO_VERDICT, USAGE = 0, 1, 2, 64
@@ -74,7 +76,7 @@ def main() -> int:
         print(printable(f"no verdict: {error}"), file=sys.stderr)
         return NO_VERDICT
     except KeyboardInterrupt:
-        print("interrupted: no report was written, and everything is cleaned up", file=sys.stderr)
+        print("interrupted: only finished reports were written, and all else is cleaned up", file=sys.stderr)
         return NO_VERDICT
     except Exception:
         traceback.print_exc()
@@ -148,7 +150,7 @@ def evaluate_main(arguments: list[str]) -> int:
     print(terminal.summary(report))
     stamp = f"{found.started_at:%Y%m%dT%H%M%SZ}-{found.run_id}"
     path = document.write(report, chosen.out or ROOT / "evaluation" / "reports" / stamp)
-    path.with_name("summary.md").write_text(markdown.text([report]), encoding="utf-8")
+    written_whole(path.with_name("summary.md"), markdown.text([report]).encode())
     print(f"report: {path}")
     return status_of(report)
 
@@ -179,22 +181,21 @@ def grade_main(arguments: list[str]) -> int:
     reuse = read_report(chosen.reuse) if chosen.reuse else None
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     folder: Path = chosen.out or ROOT / "evaluation" / "reports" / stamp
-    found = grade(submissions, settings_of(chosen), printed_progress(), reuse)
-    reports = [document.as_report(one) for one in found]
     instance = json.loads(INSTANCE.read_text())
+    reports: list[dict[str, Any]] = []
+    with closing(grade(submissions, settings_of(chosen), printed_progress(), reuse)) as found:
+        for submission, one in zip(submissions, found, strict=True):
+            reports.append(report := document.as_report(one))
+            print(f"report: {document.write(report, folder / submission.name)}", flush=True)
+            if submission.model is not None:
+                written = predictions.write(submission.name, report, instance, folder / "predictions")
+                print(f"predictions: {written}", flush=True)
+            if chosen.junit:
+                junit.write(reports, chosen.junit)
+            if chosen.markdown:
+                written_whole(chosen.markdown, markdown.text(reports).encode())
     print(terminal.gradings(reports))
-    for submission, report in zip(submissions, reports, strict=True):
-        print(f"report: {document.write(report, folder / submission.name)}")
-        if submission.model is not None:
-            written = predictions.write(submission.model, report, instance, folder / "predictions")
-            print(f"predictions: {written}")
-    if chosen.junit:
-        junit.write(reports, chosen.junit)
-    if chosen.markdown:
-        chosen.markdown.parent.mkdir(parents=True, exist_ok=True)
-        chosen.markdown.write_text(markdown.text(reports), encoding="utf-8")
-    statuses = [status_of(report) for report in reports]
-    return max(statuses)
+    return max(map(status_of, reports))
 
 
 def regrade_main(arguments: list[str]) -> int:

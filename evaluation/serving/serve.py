@@ -5,6 +5,7 @@ The fork server (`forkserver.py`) starts it. The spawn request names the candida
 
 import argparse
 import importlib
+import importlib.metadata
 import importlib.util
 import json
 import logging
@@ -49,13 +50,25 @@ def main(request: "SpawnRequest", confine: Callable[[], None]) -> None:
         confine()
         probe = None if options.without_probe or options.null is not None else install_probe()
         app = load(Path(request.directory), probe) if options.null is None else null_app(options.null)
-    except BaseException:
-        send(control, {"failed": traceback.format_exc()})
+    except BaseException as error:
+        missing = missing_package(error, Path(request.directory))
+        send(control, {"failed": f"{missing}{traceback.format_exc()}"})
         raise SystemExit(1) from None
     send(control, {"loaded": True})
     if probe is not None:
         probe.listen(control)
     serve(app, socket.socket(fileno=request.listener))
+
+
+def missing_package(error: BaseException, directory: Path) -> str:
+    """Which package is not installed, and which are, when that is why the candidate cannot be imported."""
+    name = str(getattr(error, "name", None) or "").partition(".")[0]
+    is_own = name == PACKAGE or any(path.stem == name for path in directory.iterdir())
+    if not isinstance(error, ModuleNotFoundError) or is_own:
+        return ""
+    found = {one.metadata["Name"]: one.version for one in importlib.metadata.distributions()}
+    installed = ", ".join(f"{package} {version}" for package, version in sorted(found.items()))
+    return f"the package {name} is not installed on this machine; installed are {installed}\n"
 
 
 def install_probe() -> "Probe":

@@ -214,6 +214,26 @@ def test_the_message_for_a_candidate_that_cannot_be_imported_contains_the_traceb
 
 
 @pytest.mark.parametrize(
+    ("imports", "said"),
+    [
+        (
+            "import orjson_of_tomorrow.fast",
+            r"(?s)the package orjson_of_tomorrow is not .*; installed are .*fastapi \d",
+        ),
+        ("import crud", r"set up:\nTraceback"),
+    ],
+    ids=["package", "own-module"],
+)
+def test_the_message_for_a_missing_package_says_which_and_what_is_installed(
+    stage: Stage, tmp_path: Path, imports: str, said: str
+) -> None:
+    candidate = variant(tmp_path, imports)
+
+    with pytest.raises(CandidateError, match=said):
+        stage.serving(candidate).__enter__()
+
+
+@pytest.mark.parametrize(
     "victim", ["os.getppid()", "int(open('/proc/%d/stat' % os.getppid()).read().split()[3])"]
 )
 def test_a_candidate_that_tries_to_kill_its_supervisor_or_fork_server_harms_only_itself(
