@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from evaluation.database.dataset import SIZES
-from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.errors import CandidateError, InfrastructureError, ProbeSilencedError
 from evaluation.measure.work import fetch
 from evaluation.services.cleaner import is_alive
 from evaluation.serving import sandbox
@@ -196,7 +196,7 @@ def test_the_end_of_a_server_is_reported_with_its_log(stage: Stage, tmp_path: Pa
     candidate = variant(tmp_path, WRAPPED.format(before=exits, after="pass"))
 
     with stage.serving(candidate) as server:
-        with contextlib.suppress(OSError):
+        with pytest.raises(CandidateError, match=r"(?s)has ended \(status 7\).*LAST LINE"):
             fetch(server, "/end")
         with pytest.raises(CandidateError, match=r"(?s)has ended.*LAST LINE"):
             server.ask("count")
@@ -308,3 +308,45 @@ def test_a_fork_server_ignores_signals_that_stop_the_harness(stage: Stage) -> No
         assert fetch(server, "/products/1")[0] == 200
     with stage.serving(REFERENCE):
         assert stage.forkservers.of(REFERENCE).process.pid == forkserver
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        'b"nonsense\\n"',
+        'b"[1]\\n"',
+        'b"{}\\n" * 9',
+        'b"\\xff\\n"',
+        '(b"x" * (1 << 20) for _ in iter(int, 1))',
+    ],
+    ids=["words", "list", "empty", "bytes", "endless"],
+)
+def test_nonsense_on_the_control_socket_is_a_silenced_probe(
+    stage: Stage, tmp_path: Path, spoken: str
+) -> None:
+    candidate = variant(
+        tmp_path,
+        "import os, socket, threading\n"
+        "def speak():\n"
+        "    for name in os.listdir('/proc/self/fd'):\n"
+        "        if int(name) > 2 and os.path.exists(f'/proc/self/fd/{name}'):\n"
+        "            one = socket.socket(fileno=os.dup(int(name))) if 'socket' in os.readlink("
+        "f'/proc/self/fd/{name}') else None\n"
+        "            if one and one.family == socket.AF_UNIX:\n"
+        f"                spoken = {spoken}\n"
+        "                for piece in [spoken] if isinstance(spoken, bytes) else spoken:\n"
+        "                    one.sendall(piece)\n"
+        "threading.Timer(1.0, speak).start()\n",
+    )
+
+    with stage.serving(candidate) as server:
+        assert until(lambda: is_silenced(server), 10.0)
+
+
+def is_silenced(server: Server) -> bool:
+    """Whether the probe is found to give no answer."""
+    try:
+        server.ask("count")
+    except ProbeSilencedError:
+        return True
+    return False
