@@ -55,7 +55,10 @@ from evaluation.records import (
     SuiteRun,
     WorkSample,
 )
+from evaluation.report import committed
+from evaluation.report.judgement import judgement
 from evaluation.report.reuse import sides_of
+from evaluation.services import tied
 from evaluation.serving.workbench import Workbench, open_workbench
 
 ROOT = Path(__file__).parents[1]
@@ -89,8 +92,14 @@ def grade(
     with prepared_workbench(settings, progress) as bench:
         before, reference = sides or recalled_or_measured(bench, [BASELINE, REFERENCE], settings, progress)
         progress(f"reference: {outcome_of(reference, judge(reference)).name}{' (reused)' if sides else ''}")
+        unlike = committed.mismatch(judgement(before, reference, "")["comparison"])
         for one in submissions:
-            yield grade_one(bench, one, before, settings, progress)
+            if unlike:
+                unmeasured = unmeasured_candidate(one.name, before, InfrastructureError(unlike))
+                ending = Outcome("no_verdict", unlike)
+                yield judged(before, unmeasured, settings, datetime.now(UTC), ending)
+            else:
+                yield grade_one(bench, one, before, settings, progress)
 
 
 def grade_one(
@@ -220,12 +229,18 @@ def measure_suites(bench: Workbench, candidates: list[Path], seed: int, progress
     finished = []
     with ThreadPoolExecutor(max(1, len(candidates))) as executor:
         running = executor.map(lambda path: measure_tests(bench, path, seed, progress), candidates)
-        for path, tests in zip(candidates, running, strict=True):
-            # The main thread reports the count: it is interrupted when a service stops, so a suite that
-            # lost its services is never counted.
-            passed = sum(test.outcome == "passed" for test in tests.suite.tests)
-            progress(f"{path.name}: {passed} of {len(tests.suite.tests)} tests passed")
-            finished.append(tests)
+        try:
+            for path, tests in zip(candidates, running, strict=True):
+                # The main thread reports the count: it is interrupted when a service stops, so a suite that
+                # lost its services is never counted.
+                passed = sum(test.outcome == "passed" for test in tests.suite.tests)
+                progress(f"{path.name}: {passed} of {len(tests.suite.tests)} tests passed")
+                finished.append(tests)
+        except BaseException:
+            # Nobody waits for the end of what does not count any more.
+            tied.kill_all()
+            bench.forkservers.kill_servers()
+            raise
     return finished
 
 

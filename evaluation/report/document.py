@@ -10,6 +10,7 @@ import jsonschema
 
 from evaluation.records import INSTANCE_ID, CaseResult, Evaluation, Measured, measured_from
 from evaluation.report.judgement import judgement
+from evaluation.report.printable import CONTROL
 from evaluation.report.whole import written_whole
 
 SCHEMA_VERSION = 1
@@ -119,5 +120,6 @@ def write(report: dict[str, Any], folder: Path) -> Path:
     """Validate a report and write it to the folder."""
     validate(report)
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    # What a candidate sent may hold half a surrogate pair. UTF-8 has none; JSON can escape it in this form.
-    return written_whole(folder / "report.json", text.encode("utf-8", "backslashreplace"))
+    # What a candidate sent may hold half a surrogate pair, or characters that a terminal obeys.
+    text = CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return written_whole(folder / "report.json", text.encode())

@@ -168,6 +168,14 @@ class ForkServers:
             del self._running[forkserver.directory]
             forkserver.close()
 
+    def kill_servers(self) -> None:
+        """Kill all serving processes at once; their supervisors clean up."""
+        for forkserver in list(self._running.values()):
+            for pid in processes_with(f"{MARK}={forkserver.mark}"):
+                with suppress(ProcessLookupError):
+                    if os.getpgid(pid) != forkserver.process.pid:
+                        os.kill(pid, signal.SIGKILL)
+
     def __enter__(self) -> "ForkServers":
         return self
 

@@ -15,7 +15,7 @@ from evaluation.serving import sandbox, syscalls
 from evaluation.serving.namespaces import Namespaces
 from evaluation.serving.spawn_request import SpawnRequest
 
-STOP_DEADLINE_S = 8.0
+STOP_DEADLINE_S = 4.0
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 

@@ -19,7 +19,7 @@ from evaluation.errors import InfrastructureError, ProbeSilencedError, UsageErro
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import judged, unmeasured_candidate
 from evaluation.records import REQUIREMENTS, CaseResult, LoadSample, Measured, Round, SuiteRun, WorkSample
-from evaluation.report import document
+from evaluation.report import committed, document
 from evaluation.report.reuse import sides_of
 
 WORK = tuple(WorkSample(name, 200, 3, 3, 1, 1, 1, 1, "") for name in ("first_page_cold", "first_page_warm"))
@@ -136,7 +136,11 @@ def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(pipeline, "run_suite", interrupted)
     monkeypatch.setattr(pipeline, "look_for_tampering", lambda *_: [])
-    bench: Any = SimpleNamespace(services=SimpleNamespace(postgres_url="", redis_url=""), folder=None)
+    bench: Any = SimpleNamespace(
+        services=SimpleNamespace(postgres_url="", redis_url=""),
+        folder=None,
+        forkservers=SimpleNamespace(kill_servers=lambda: None),
+    )
     lines: list[str] = []
 
     with pytest.raises(KeyboardInterrupt):
@@ -156,8 +160,12 @@ def fake_measurements(
                 raise failures[path.name]
         return [measured(path.name, "failed" if "before" in path.name else "passed") for path in candidates]
 
+    (folder / "instance.json").write_text(
+        json.dumps({"FAIL_TO_PASS": REQUIREMENTS, "PASS_TO_PASS": [], "HARDENING": []})
+    )
     monkeypatch.setattr(pipeline, "measure", measure)
     monkeypatch.setattr(store, "FOLDER", folder / "store")
+    monkeypatch.setattr(committed, "INSTANCE", folder / "instance.json")
 
 
 def graded_by_name(folder: Path) -> dict[str, dict[str, Any]]:
@@ -200,6 +208,27 @@ def test_every_prediction_gets_a_report_whatever_is_wrong_with_the_others(
     assert "Traceback" in found["breaks-us"]["error"]
     assert "RecursionError: too deep" in found["breaks-us"]["error"]
     assert found["breaks-services"]["error"] == "Postgres is gone"
+    assert status == 2
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_reference_without_the_committed_lists_gives_no_verdict(
+    reused: bool,
+    report: dict[str, Any],
+    tmp_path: Path,
+    run: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake_measurements(monkeypatch, tmp_path, {})
+    committed.INSTANCE.write_text('{"FAIL_TO_PASS": ["R99"], "PASS_TO_PASS": [], "HARDENING": []}')
+    monkeypatch.setattr(pipeline, "sides_of", lambda *_: (measured("before", "failed"), measured("after")))
+    reuse = ("--reuse", document.write(report, tmp_path / "reused")) if reused else ()
+
+    status = run("grade", pipeline.REFERENCE, *reuse, "--size", "small", "--out", tmp_path / "out")
+
+    [found] = graded_by_name(tmp_path / "out").values()
+    assert found["outcome"] == "no_verdict"
+    assert "FAIL_TO_PASS of instance.json differs from this run: R01" in found["error"]
     assert status == 2
 
 
