@@ -59,6 +59,7 @@ from evaluation.report import committed
 from evaluation.report.judgement import judgement
 from evaluation.report.reuse import sides_of
 from evaluation.services import tied
+from evaluation.serving import sandbox
 from evaluation.serving.workbench import Workbench, open_workbench
 
 ROOT = Path(__file__).parents[1]
@@ -269,6 +270,7 @@ def judged(
         "platform": platform.platform(),
         "cpus": str(os.cpu_count()),
         "seed": str(settings.seed),
+        "could_read": sandbox.could_read(),
         **settings.conditions(),
     }
     return Evaluation(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from evaluation.serving.probe import Probe
     from evaluation.serving.spawn_request import SpawnRequest
 
+ROOT = Path(__file__).parents[2]
 PACKAGE = "candidate"
 UVICORN = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 """Loggers that a candidate may use: they pass on to the root logger, uvicorn leaves their levels alone."""
@@ -87,6 +88,8 @@ def load(directory: Path, probe: "Probe | None") -> Any:
     assert spec.loader is not None
     package = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = package
+    # A candidate imports itself and installed packages, and nothing of this repository.
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
     spec.loader.exec_module(package)
     app = importlib.import_module(f"{PACKAGE}.main").app
     database = importlib.import_module(f"{PACKAGE}.database")
