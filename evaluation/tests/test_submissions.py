@@ -168,7 +168,7 @@ def test_the_digest_covers_everything_that_is_served(tmp_path: Path) -> None:
             case 2:
                 (folder / "empty").mkdir()
             case 3:
-                (folder / "a").write_bytes(b"1\0b\0002")
+                (folder / "a").write_bytes(b"1b\0" + b"644\0\0" + b"2")
             case 4:
                 (folder / "a").write_bytes(b"1")
                 (folder / "b").write_bytes(b"2")
