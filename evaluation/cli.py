@@ -8,6 +8,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,15 +22,14 @@ from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError, InfrastructureError, UsageError
 from evaluation.measure.settings import Progress, Settings
 from evaluation.pipeline import ROOT, evaluate, grade
-from evaluation.report import document, explain, junit, markdown, predictions, terminal
+from evaluation.report import committed, document, explain, junit, markdown, predictions, terminal
 from evaluation.report.printable import printable
 from evaluation.report.regrading import regrade
+from evaluation.report.whole import written_whole
+from evaluation.room import make_room
 from evaluation.services.services import MODES
 
 RESOLVED, UNRESOLVED, NO_VERDICT, USAGE = 0, 1, 2, 64
-INSTANCE = ROOT / "instances" / "HOFAZ9.json"
-LISTS = ("FAIL_TO_PASS", "PASS_TO_PASS", "HARDENING")
-"""The lists of tests that the instance commits."""
 PROFILES = {
     "quick": "the requirements and the work of single requests",
     "full": "as quick, and the load of 500 clients",
@@ -74,7 +74,7 @@ def main() -> int:
         print(printable(f"no verdict: {error}"), file=sys.stderr)
         return NO_VERDICT
     except KeyboardInterrupt:
-        print("interrupted: no report was written, and everything is cleaned up", file=sys.stderr)
+        print("interrupted: only finished reports were written, and all else is cleaned up", file=sys.stderr)
         return NO_VERDICT
     except Exception:
         traceback.print_exc()
@@ -141,14 +141,17 @@ def evaluate_main(arguments: list[str]) -> int:
     )
     add_common(options, "full", PROFILES | SCALE)
     chosen = options.parse_args(arguments)
+    make_room([chosen.out or ROOT / "evaluation" / "reports"])
     found = evaluate(chosen.candidate, settings_of(chosen), printed_progress())
     report = document.as_report(found)
-    if found.after.candidate == "repository_after" and (mismatch := instance_mismatch(report)):
+    if found.after.candidate == "repository_after" and (
+        mismatch := committed.mismatch(report["results"]["comparison"])
+    ):
         report |= {"outcome": "no_verdict", "success": False, "hardened": False, "error": mismatch}
     print(terminal.summary(report))
     stamp = f"{found.started_at:%Y%m%dT%H%M%SZ}-{found.run_id}"
     path = document.write(report, chosen.out or ROOT / "evaluation" / "reports" / stamp)
-    path.with_name("summary.md").write_text(markdown.text([report]), encoding="utf-8")
+    written_whole(path.with_name("summary.md"), markdown.text([report]).encode())
     print(f"report: {path}")
     return status_of(report)
 
@@ -179,22 +182,23 @@ def grade_main(arguments: list[str]) -> int:
     reuse = read_report(chosen.reuse) if chosen.reuse else None
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     folder: Path = chosen.out or ROOT / "evaluation" / "reports" / stamp
-    found = grade(submissions, settings_of(chosen), printed_progress(), reuse)
-    reports = [document.as_report(one) for one in found]
-    instance = json.loads(INSTANCE.read_text())
+    files = [path for path in (chosen.junit, chosen.markdown) if path]
+    make_room([folder, *(path.absolute().parent for path in files)])
+    instance = committed.instance()
+    reports: list[dict[str, Any]] = []
+    with closing(grade(submissions, settings_of(chosen), printed_progress(), reuse)) as found:
+        for submission, one in zip(submissions, found, strict=True):
+            reports.append(report := document.as_report(one))
+            print(f"report: {document.write(report, folder / submission.name)}", flush=True)
+            if submission.model is not None:
+                written = predictions.write(submission.name, report, instance, folder / "predictions")
+                print(f"predictions: {written}", flush=True)
+            if chosen.junit:
+                junit.write(reports, chosen.junit)
+            if chosen.markdown:
+                written_whole(chosen.markdown, markdown.text(reports).encode())
     print(terminal.gradings(reports))
-    for submission, report in zip(submissions, reports, strict=True):
-        print(f"report: {document.write(report, folder / submission.name)}")
-        if submission.model is not None:
-            written = predictions.write(submission.model, report, instance, folder / "predictions")
-            print(f"predictions: {written}")
-    if chosen.junit:
-        junit.write(reports, chosen.junit)
-    if chosen.markdown:
-        chosen.markdown.parent.mkdir(parents=True, exist_ok=True)
-        chosen.markdown.write_text(markdown.text(reports), encoding="utf-8")
-    statuses = [status_of(report) for report in reports]
-    return max(statuses)
+    return max(map(status_of, reports))
 
 
 def regrade_main(arguments: list[str]) -> int:
@@ -271,13 +275,3 @@ def settings_of(chosen: argparse.Namespace) -> Settings:
 def status_of(report: dict[str, Any]) -> int:
     """The exit status for the outcome of a report."""
     return {"resolved": RESOLVED, "no_verdict": NO_VERDICT}.get(report["outcome"], UNRESOLVED)
-
-
-def instance_mismatch(report: dict[str, Any]) -> str | None:
-    """How the committed test lists differ from this run; None when they do not."""
-    instance = json.loads(INSTANCE.read_text())
-    comparison = report["results"]["comparison"]
-    for name in LISTS:
-        if different := sorted(set(comparison[name.lower()]) ^ set(instance[name])):
-            return f"{name} of {INSTANCE.name} differs from this run: {', '.join(different[:5])}"
-    return None

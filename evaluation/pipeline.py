@@ -7,12 +7,13 @@ signs of tampering.
 import os
 import platform
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from traceback import format_exc
 from typing import Any
 
 from evaluation.candidates import store
@@ -24,7 +25,6 @@ from evaluation.errors import (
     CandidateError,
     CandidateTimeoutError,
     EmptyPatchError,
-    EvaluationError,
     InfrastructureError,
     PatchFailedError,
     ProbeSilencedError,
@@ -55,7 +55,11 @@ from evaluation.records import (
     SuiteRun,
     WorkSample,
 )
+from evaluation.report import committed
+from evaluation.report.judgement import judgement
 from evaluation.report.reuse import sides_of
+from evaluation.services import tied
+from evaluation.serving import sandbox
 from evaluation.serving.workbench import Workbench, open_workbench
 
 ROOT = Path(__file__).parents[1]
@@ -79,8 +83,8 @@ def evaluate(candidate: Path, settings: Settings, progress: Progress) -> Evaluat
 
 def grade(
     submissions: list[Submission], settings: Settings, progress: Progress, reuse: dict[str, Any] | None = None
-) -> list[Evaluation]:
-    """Measure every submission, one after another, and judge each against the baseline.
+) -> Generator[Evaluation, None, None]:
+    """Measure every submission, one after another, and judge each against the baseline as soon as it can be.
 
     With `reuse`, baseline and reference come from that report; UsageError when it does not match.
     """
@@ -89,32 +93,43 @@ def grade(
     with prepared_workbench(settings, progress) as bench:
         before, reference = sides or recalled_or_measured(bench, [BASELINE, REFERENCE], settings, progress)
         progress(f"reference: {outcome_of(reference, judge(reference)).name}{' (reused)' if sides else ''}")
-        return [grade_one(bench, one, before, settings, progress) for one in submissions]
+        unlike = committed.mismatch(judgement(before, reference, "")["comparison"])
+        for one in submissions:
+            if unlike:
+                unmeasured = unmeasured_candidate(one.name, before, InfrastructureError(unlike))
+                ending = Outcome("no_verdict", unlike)
+                yield judged(before, unmeasured, settings, datetime.now(UTC), ending)
+            else:
+                yield grade_one(bench, one, before, settings, progress)
 
 
 def grade_one(
     bench: Workbench, submission: Submission, before: Measured, settings: Settings, progress: Progress
 ) -> Evaluation:
-    """Grade one submission; a failure on our side is retried once and never counts against it."""
+    """Grade one submission; a failure on our side is retried once and never counts against it.
+
+    Whatever goes wrong here is told in the report of this submission, and ends no other.
+    """
     started_at = datetime.now(UTC)
-    folder = bench.folder / "candidates" / secrets.token_hex(4) / submission.name
+    notes: tuple[str, ...] = ()
     for last_try in (False, True):
+        folder = bench.folder / "candidates" / secrets.token_hex(4) / submission.name
         try:
-            [measured] = recalled_or_measured(bench, [submission.as_folder(folder)], settings, progress)
-            return judged(before, measured, settings, started_at)
+            notes = submission.as_folder(folder)
+            [measured] = recalled_or_measured(bench, [folder], settings, progress)
+            return judged(before, measured, settings, started_at, None, notes)
         except CandidateError as error:
             progress(f"{submission.name}: {error}")
             unmeasured = unmeasured_candidate(submission.name, before, error)
             ending = ENDINGS.get(type(error))
-            return judged(
-                before, unmeasured, settings, started_at, Outcome(ending, str(error)) if ending else None
-            )
-        except InfrastructureError as error:
-            progress(f"{submission.name}: a failure on our side: {error}")
+            outcome = Outcome(ending, str(error)) if ending else None
+            return judged(before, unmeasured, settings, started_at, outcome, notes)
+        except Exception as error:
+            reason = str(error) if isinstance(error, InfrastructureError) else format_exc()
+            progress(f"{submission.name}: a failure on our side: {reason}")
             if last_try:
                 unmeasured = unmeasured_candidate(submission.name, before, error)
-                return judged(before, unmeasured, settings, started_at, Outcome("no_verdict", str(error)))
-            folder = folder.with_name(f"{submission.name}-again")
+                return judged(before, unmeasured, settings, started_at, Outcome("no_verdict", reason), notes)
     raise AssertionError("the last try returns")
 
 
@@ -215,12 +230,18 @@ def measure_suites(bench: Workbench, candidates: list[Path], seed: int, progress
     finished = []
     with ThreadPoolExecutor(max(1, len(candidates))) as executor:
         running = executor.map(lambda path: measure_tests(bench, path, seed, progress), candidates)
-        for path, tests in zip(candidates, running, strict=True):
-            # The main thread reports the count: it is interrupted when a service stops, so a suite that
-            # lost its services is never counted.
-            passed = sum(test.outcome == "passed" for test in tests.suite.tests)
-            progress(f"{path.name}: {passed} of {len(tests.suite.tests)} tests passed")
-            finished.append(tests)
+        try:
+            for path, tests in zip(candidates, running, strict=True):
+                # The main thread reports the count: it is interrupted when a service stops, so a suite that
+                # lost its services is never counted.
+                passed = sum(test.outcome == "passed" for test in tests.suite.tests)
+                progress(f"{path.name}: {passed} of {len(tests.suite.tests)} tests passed")
+                finished.append(tests)
+        except BaseException:
+            # Nobody waits for the end of what does not count any more.
+            tied.kill_all()
+            bench.forkservers.kill_servers()
+            raise
     return finished
 
 
@@ -236,7 +257,12 @@ def measure_tests(bench: Workbench, candidate: Path, seed: int, progress: Progre
 
 
 def judged(
-    before: Measured, after: Measured, settings: Settings, started_at: datetime, ending: Outcome | None = None
+    before: Measured,
+    after: Measured,
+    settings: Settings,
+    started_at: datetime,
+    ending: Outcome | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Evaluation:
     """Judge the candidate; `ending` is an outcome that is known without judging."""
     environment = {
@@ -244,6 +270,7 @@ def judged(
         "platform": platform.platform(),
         "cpus": str(os.cpu_count()),
         "seed": str(settings.seed),
+        "could_read": sandbox.could_read(),
         **settings.conditions(),
     }
     return Evaluation(
@@ -255,10 +282,11 @@ def judged(
         before,
         after,
         ending or outcome_of(after, judge(after)),
+        notes,
     )
 
 
-def unmeasured_candidate(name: str, before: Measured, error: EvaluationError) -> Measured:
+def unmeasured_candidate(name: str, before: Measured, error: Exception) -> Measured:
     """A candidate that could not be measured: every test is an error; a silenced probe is also a signal."""
     tests = tuple(
         replace(test, outcome="error", message="not run: the candidate could not be measured")

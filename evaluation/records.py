@@ -199,7 +199,8 @@ class Outcome:
 class Evaluation:
     """Baseline and candidate as they were measured, and the outcome.
 
-    The verdicts are not stored here: they follow from the measurements alone.
+    The verdicts are not stored here: they follow from the measurements alone. `notes` are sentences for the
+    reader of the report that decide nothing.
     """
 
     run_id: str
@@ -210,6 +211,7 @@ class Evaluation:
     before: Measured
     after: Measured
     outcome: Outcome
+    notes: tuple[str, ...] = ()
 
 
 def measured_from(saved: dict[str, Any]) -> Measured:

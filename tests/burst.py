@@ -1,12 +1,16 @@
 """Sends many requests at once over plain sockets, and counts every answer, refusal and timeout."""
 
 import asyncio
-import gzip
 import http.client
 import io
 from collections import Counter
 from dataclasses import dataclass
 from time import perf_counter
+
+from evaluation.serving.connection import unpacked
+
+LARGEST_BYTES = 4 << 20
+"""More than any right answer here; hundreds of larger ones at once would fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,7 @@ def body_of(answer: bytes) -> bytes:
     response = http.client.HTTPResponse(Wire())  # type: ignore[arg-type]
     response.begin()
     body = response.read()
-    return gzip.decompress(body) if response.getheader("content-encoding") == "gzip" else body
+    return unpacked(body) if response.getheader("content-encoding") == "gzip" else body
 
 
 async def ask(port: int, request: str) -> tuple[int, bytes]:
@@ -62,7 +66,12 @@ async def ask(port: int, request: str) -> tuple[int, bytes]:
             f"Content-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n"
             f"Connection: close\r\n\r\n{body}".encode()
         )
-        answer = await reader.read(-1)
+        received = bytearray()
+        while chunk := await reader.read(1 << 16):
+            received += chunk
+            if len(received) > LARGEST_BYTES:
+                raise ValueError(f"an answer of more than {LARGEST_BYTES:,} bytes")
+        answer = bytes(received)
         return int(answer.split(b" ", 2)[1]), answer
     finally:
         writer.close()

@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -16,6 +16,7 @@ import pytest
 from evaluation.candidates.folder import checked_directory
 from evaluation.criteria import criteria
 from evaluation.database.dataset import SIZES
+from evaluation.serving.connection import Connection
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench, open_workbench
 from tests.audit.auditor import Auditor, ServerAudit
@@ -101,7 +102,7 @@ def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> I
         stack.callback(server.process.kill)
         counters = stage.counters()
         stack.callback(counters.close)
-        with httpx.Client(base_url=server.url, timeout=30, verify=False) as warming:
+        with closing(Connection(server.port)) as warming:
             warming.get("/products/1")
         audit = ServerAudit(
             AUDITOR, AUDITOR.of_stage(stage.database, stage.admin_url), stage.database, server.url

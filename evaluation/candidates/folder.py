@@ -1,6 +1,8 @@
 """The folder of a candidate: its check, its contents, and private copies of it."""
 
+import os
 import shutil
+import stat
 from hashlib import sha256
 from pathlib import Path
 
@@ -8,6 +10,9 @@ from evaluation.errors import CandidateError
 
 REQUIRED_MODULES = ("__init__.py", "main.py", "database.py")
 LARGEST_BYTES = 50_000_000
+MOST_ENTRIES = 10_000
+NOT_SERVED = ("__pycache__", ".git")
+"""Names that are never copied, whatever they are."""
 
 
 def checked_directory(directory: Path) -> Path:
@@ -23,25 +28,73 @@ def checked_directory(directory: Path) -> Path:
     return directory.resolve()
 
 
+def entries(folder: Path) -> dict[str, os.stat_result]:
+    """Every file and folder in a folder that is served, by its path.
+
+    CandidateError for anything else, such as a link or a device, and when there is too much.
+    """
+    found: dict[str, os.stat_result] = {}
+    waiting, size = [folder], 0
+    while waiting:
+        with os.scandir(waiting.pop()) as children:
+            served = [entry for entry in children if entry.name not in NOT_SERVED]
+        for entry in served:
+            name, status = os.path.relpath(entry.path, folder), entry.stat(follow_symlinks=False)
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(Path(entry.path))
+            elif stat.S_ISREG(status.st_mode):
+                size += status.st_size
+            else:
+                raise CandidateError(f"{name} is {kind_of(status.st_mode)}: only plain files are served")
+            found[name] = status
+        if size > LARGEST_BYTES:
+            raise CandidateError(f"{folder.name} holds more than {LARGEST_BYTES // 1_000_000} MB")
+        if len(found) > MOST_ENTRIES:
+            raise CandidateError(f"{folder.name} holds more than {MOST_ENTRIES:,} files and folders")
+    return dict(sorted(found.items()))
+
+
+def kind_of(mode: int) -> str:
+    """What something is that is neither a file nor a folder."""
+    return "a link" if stat.S_ISLNK(mode) else "a pipe, a socket or a device"
+
+
+def served_mode(mode: int) -> int:
+    """The mode in which a file or folder is served: only whether its owner may execute it is kept."""
+    return 0o755 if stat.S_ISDIR(mode) or mode & stat.S_IXUSR else 0o644
+
+
 def copied(folder: Path, into: Path) -> Path:
-    """Copy a folder without git's files and Python's caches."""
-    return Path(shutil.copytree(folder, into, ignore=shutil.ignore_patterns("__pycache__", ".git")))
+    """Copy a folder without git's files and Python's caches; nothing is copied when something is no file."""
+    found = entries(folder)
+    into.mkdir(parents=True)
+    for name, status in found.items():
+        if stat.S_ISDIR(status.st_mode):
+            (into / name).mkdir()
+        else:
+            shutil.copyfile(folder / name, into / name, follow_symlinks=False)
+        (into / name).chmod(served_mode(status.st_mode))
+    return into
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file of a folder, without links and caches; CandidateError when the files are too large."""
-    found = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink() and "__pycache__" not in path.parts:
-            found[path.relative_to(folder).as_posix()] = path.read_bytes()
-    if sum(map(len, found.values())) > LARGEST_BYTES:
-        raise CandidateError(f"{folder} holds more than {LARGEST_BYTES // 1_000_000} MB")
-    return found
+    """Every file of a folder that is served."""
+    return {
+        name: (folder / name).read_bytes()
+        for name, status in entries(folder).items()
+        if stat.S_ISREG(status.st_mode)
+    }
 
 
 def content_digest(folder: Path) -> str:
-    """The digest of a candidate's files."""
+    """The digest of everything that is served: names, modes and bodies."""
     digest = sha256()
-    for name, body in contents(folder).items():
-        digest.update(name.encode() + b"\0" + body + b"\0")
+    for name, status in entries(folder).items():
+        body = b"" if stat.S_ISDIR(status.st_mode) else (folder / name).read_bytes()
+        digest.update(os.fsencode(name) + f"\0{served_kind(status.st_mode)}\0{len(body)}\0".encode() + body)
     return digest.hexdigest()
+
+
+def served_kind(mode: int) -> str:
+    """The mode of a file as git writes it, or `folder`."""
+    return "folder" if stat.S_ISDIR(mode) else f"{served_mode(mode):o}"

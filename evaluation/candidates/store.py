@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -48,8 +49,12 @@ def recall(key: str) -> Measured | None:
 
 
 def keep(key: str, measured: Measured) -> None:
-    """Store a measurement; the file is renamed into place, so no reader sees half of it."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    """Store a measurement; the file is renamed into place, so no reader sees half of it.
+
+    Where nothing can be written, as in a read-only checkout, nothing is stored.
+    """
     part = FOLDER / f"{key}.{os.getpid()}.part"
-    part.write_text(json.dumps(asdict(measured)))
-    part.replace(FOLDER / f"{key}.json")
+    with suppress(OSError):
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(asdict(measured)))
+        part.replace(FOLDER / f"{key}.json")

@@ -1,36 +1,58 @@
-"""Submissions: a folder, a patch against the baseline, or a file of predictions."""
+"""Submissions: a folder, a patch against the baseline, or the rows of a file of predictions."""
 
-import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from evaluation.candidates.folder import checked_directory, contents, copied
+from evaluation.candidates.folder import checked_directory, copied
 from evaluation.candidates.patches import apply_patch
-from evaluation.errors import EmptyPatchError, UsageError
-from evaluation.records import INSTANCE_ID
+from evaluation.candidates.predictions import SUFFIXES, read_rows
+from evaluation.errors import EmptyPatchError, PatchFailedError, UsageError
 
 BASELINE = Path(__file__).parents[2] / "repository_before"
+MOST_NAMED = 20
+LONGEST_NAME = 80
+NOT_IN_A_NAME = re.compile(r"[^\w.+=@ -]")
+TAKEN = ("predictions", "summary")
+"""Names that the reports' folder has for other things."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One candidate to grade: a folder when `patch` is None; only a prediction has a `model`."""
+    """One candidate to grade: a folder when `patch` is None; only a prediction has a `model`.
+
+    `refused` is the reason why there is nothing to grade. The name is a plain name of a file.
+    """
 
     name: str
     source: Path
-    patch: str | None = None
+    patch: bytes | None = None
     model: str | None = None
+    refused: str | None = None
 
-    def as_folder(self, into: Path) -> Path:
-        """Create the candidate's folder at `into`; CandidateError with the reason when that is impossible."""
+    def as_folder(self, into: Path) -> tuple[str, ...]:
+        """Create the candidate's folder at `into`; return notes for the reader of its report.
+
+        CandidateError with the reason when that is impossible.
+        """
+        notes: tuple[str, ...] = ()
+        if self.refused is not None:
+            raise PatchFailedError(self.refused)
         if self.patch is None:
-            contents(copied(checked_directory(self.source), into))
+            copied(checked_directory(self.source), into)
         elif not self.patch.strip():
             raise EmptyPatchError("the patch is empty")
         else:
-            apply_patch(BASELINE, self.patch, into)
-        return checked_directory(into)
+            notes = notes_on(apply_patch(BASELINE, self.patch, into))
+        checked_directory(into)
+        return notes
+
+
+def notes_on(ignored: tuple[str, ...]) -> tuple[str, ...]:
+    """What is said of the paths of a patch that were ignored."""
+    more = f" and {len(ignored) - MOST_NAMED} more" if len(ignored) > MOST_NAMED else ""
+    named = f"{', '.join(ignored[:MOST_NAMED])}{more}"
+    return (f"ignored, because it is outside of {BASELINE.name}: {named}",) if ignored else ()
 
 
 def read_submissions(paths: list[Path]) -> list[Submission]:
@@ -41,56 +63,28 @@ def read_submissions(paths: list[Path]) -> list[Submission]:
             found.append(Submission(path.resolve().name, path))
         elif not path.is_file():
             raise UsageError(f"{path} is neither a folder nor a file")
-        elif path.suffix in (".json", ".jsonl"):
+        elif path.suffix in SUFFIXES:
             found += predictions(path)
         else:
-            found.append(Submission(path.stem, path, text_of(path)))
-    taken: dict[str, int] = {}
-    named = []
-    for one in found:
-        taken[one.name] = taken.get(one.name, 0) + 1
-        name = one.name if taken[one.name] == 1 else f"{one.name}-{taken[one.name]}"
-        named.append(Submission(name, one.source, one.patch, one.model))
-    return named
+            found.append(Submission(path.stem, path, path.read_bytes()))
+    taken = set(TAKEN)
+    return [replace(one, name=unique_name(one.name, taken)) for one in found]
 
 
 def predictions(path: Path) -> list[Submission]:
-    """The rows of a predictions file: JSON lines, a JSON list, or a JSON object by instance."""
-    try:
-        text = text_of(path)
-        rows = (
-            [json.loads(line) for line in text.splitlines() if line.strip()]
-            if path.suffix == ".jsonl"
-            else None
-        )
-        rows = listed(json.loads(text)) if rows is None else rows
-        return [prediction(path, row) for row in rows]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(
-            f"{path} is not a file of predictions: {type(error).__name__}: {error} "
-            "(each row needs instance_id, model_name_or_path, model_patch)"
-        ) from error
+    """The submissions of a file of predictions: one for each row, whether it can be graded or not."""
+    return [
+        Submission(row.model or f"{path.stem}-{row.place}", path, row.patch, row.model, row.refused)
+        for row in read_rows(path)
+    ]
 
 
-def listed(value: Any) -> list[dict[str, Any]]:
-    """The rows of a JSON list, or of a JSON object whose keys are instances."""
-    if isinstance(value, list):
-        return value
-    rows = ((name, row if isinstance(row, dict) else {"model_patch": row}) for name, row in value.items())
-    return [{"instance_id": name, **row} for name, row in rows]
-
-
-def prediction(path: Path, row: dict[str, Any]) -> Submission:
-    """The submission of one row."""
-    if row["instance_id"] != INSTANCE_ID:
-        raise UsageError(f"{path}: there is no instance {row['instance_id']!r} here, only {INSTANCE_ID}")
-    model = str(row.get("model_name_or_path") or "unnamed")
-    return Submission(model.replace("/", "__"), path, row["model_patch"] or "", model)
-
-
-def text_of(path: Path) -> str:
-    """The text of a file; UsageError when it is not text."""
-    try:
-        return path.read_text()
-    except UnicodeDecodeError as error:
-        raise UsageError(f"{path} is not text: {error}") from error
+def unique_name(wanted: str, taken: set[str]) -> str:
+    """A plain name of a file that resembles the wanted one; it is added to the names that are taken."""
+    plain = NOT_IN_A_NAME.sub("_", wanted.replace("/", "__"))[:LONGEST_NAME].strip(" .") or "unnamed"
+    name, number = plain, 1
+    while name.casefold() in taken:
+        number += 1
+        name = f"{plain}-{number}"
+    taken.add(name.casefold())
+    return name

@@ -22,6 +22,10 @@ from evaluation.measure.traffic import LoadPlan, Request, Result
 
 BUFFER_BYTES = 1 << 18
 RECONNECT_DELAY_S = 0.01
+LARGEST_BYTES = 16 << 20
+"""More than any right answer here; a larger one is broken off, for each of 500 connections may send it."""
+KEPT_BYTES = 256 << 20
+"""No more bodies are kept when they are as large as this together."""
 
 
 class Load:
@@ -46,6 +50,7 @@ class Load:
         self.reconnecting: set[asyncio.Task[None]] = set()
         self.finished = asyncio.Event()
         self.stopping = False
+        self.kept_bytes = 0
 
     def next_index(self) -> int | None:
         """The index of the next request in the plan; None when nothing more is to be sent.
@@ -140,6 +145,7 @@ class Connection(asyncio.BufferedProtocol):
         self.parser: Any = None
         self.index = -1
         self.began = 0.0
+        self.received = 0
         self.floor: dict[str, int] | None = None
         self.chunks: list[bytes] | None = None
 
@@ -160,7 +166,9 @@ class Connection(asyncio.BufferedProtocol):
         if index is None:
             return
         self.index = index
-        self.chunks = [] if self.load.sent % self.load.plan.keep_every == 1 else None
+        is_kept = self.load.sent % self.load.plan.keep_every == 1 and self.load.kept_bytes < KEPT_BYTES
+        self.chunks = [] if is_kept else None
+        self.received = 0
         self.parser = httptools.HttpResponseParser(self)
         self.load.in_flight.add(self)
         self.floor = None if self.chunks is None else dict(self.load.versions)
@@ -174,6 +182,10 @@ class Connection(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """asyncio: this many bytes were received."""
         if self.parser is None:
+            return
+        self.received += nbytes
+        if self.received > LARGEST_BYTES:
+            self.done("too large")
             return
         try:
             self.parser.feed_data(self.view[:nbytes])
@@ -228,8 +240,9 @@ class Connection(asyncio.BufferedProtocol):
                 load.versions[request.path] = request.write
         if self.chunks is not None and outcome == "200":
             body = base64.b64encode(b"".join(self.chunks)).decode()
+            load.kept_bytes += len(body)
             load.result.kept.append({"path": request.path, "body": body, "floor": self.floor})
-        if outcome == "timeout":
+        if outcome in ("timeout", "too large", "not HTTP"):
             self.close()
         if load.plan.rate is None:
             self.send_next()

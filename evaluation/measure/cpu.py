@@ -1,8 +1,8 @@
 """Measures what a warm page costs the server in CPU time, beside a server of as many ready bytes."""
 
-import http.client
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.measure.rounds import run_client
 from evaluation.measure.scenarios import FIRST_PAGE, gets
 from evaluation.records import CpuCost
+from evaluation.serving.connection import AnswerError, Connection
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage
 
@@ -36,8 +37,8 @@ def measure_cpu(stage: Stage, candidate: Path) -> CpuCost:
     with stage.serving(candidate, options=("--without-probe",)) as server:
         try:
             size, first_s = first_page(server)
-        except (OSError, http.client.HTTPException) as error:
-            failure = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
+        except AnswerError as error:
+            failure = "timeout" if isinstance(error.__cause__, TimeoutError) else str(error)
             return CpuCost(SCENARIO, 0, None, None, {failure: 1})
         with stage.serving(candidate, options=("--null", str(size))) as null:
             return cost_beside(server, null, is_slow=first_s > SLOW_S)
@@ -45,13 +46,9 @@ def measure_cpu(stage: Stage, candidate: Path) -> CpuCost:
 
 def first_page(server: Server) -> tuple[int, float]:
     """Ask for the first page, which is warm from then on; return its bytes as sent, and how long it took."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=FIRST_S)
-    started = time.perf_counter()
-    try:
-        connection.request("GET", FIRST_PAGE, headers={"Accept-Encoding": "gzip"})
-        return len(connection.getresponse().read()), time.perf_counter() - started
-    finally:
-        connection.close()
+    with closing(Connection(server.port, FIRST_S)) as connection:
+        answer = connection.get(FIRST_PAGE)
+    return len(answer.sent), answer.ms / 1000
 
 
 def cost_beside(server: Server, null: Server, *, is_slow: bool) -> CpuCost:

@@ -1,10 +1,6 @@
 """Measures load: rounds of every scenario, alternating with rounds of the null server."""
 
 import asyncio
-import http.client
-import json
-import time
-import urllib.request
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
@@ -27,9 +23,10 @@ from evaluation.measure.scenarios import (
     popular_paths,
     scenarios,
 )
-from evaluation.measure.work import fetch
+from evaluation.measure.walks import read_page
 from evaluation.measure.yardsticks import Floor, ceiling
 from evaluation.records import CpuCost, LoadSample, Round
+from evaluation.serving.connection import Answer, AnswerError, Connection
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import CLAIM, Stage
 
@@ -70,11 +67,10 @@ def answers_warm(stage: Stage, candidate: Path) -> bool:
     """Whether a fresh process makes the first page warm, and then answers most of 500 clients."""
     empty_cache(stage)
     with stage.serving(candidate) as server:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=WARM_S)
-        with closing(connection):
+        with closing(Connection(server.port, WARM_S)) as connection:
             try:
-                statuses = {timed_get(connection, FIRST_PAGE)[0] for _ in range(2)}
-            except (OSError, http.client.HTTPException):
+                statuses = {connection.get(FIRST_PAGE).status for _ in range(2)}
+            except AnswerError:
                 return False
         if statuses != {200}:
             return False
@@ -97,9 +93,9 @@ def warm_plan(server: Server) -> dict[str, Any]:
 def measure_warm(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
     """Measure all scenarios that run on servers that are up."""
     with stage.serving(candidate) as server, stage.serving(candidate) as second:
-        page = page_as_sent(server)
+        page = first_page(server).sent
         cold = asyncio.run(measure_cold_page(stage, server))
-        ids = [item["id"] for item in json.loads(fetch(server, FIRST_PAGE)[2])["items"]]
+        ids = list(read_page(server, FIRST_PAGE).ids)
         kinds = scenarios(products_of(stage), ids, far_pages(server), etag_of(server))
         with (
             stage.serving(candidate, options=("--null", str(len(page)))) as null,
@@ -140,7 +136,7 @@ def measure_stampede(stage: Stage, candidate: Path, processes: int, rounds: int 
             samples.append(sample(Scenario(name, []), [result], servers, spent, cpu_s, (0, 0)))
             if result["outcomes"].get("200", 0) < CLIENTS:
                 break
-            size = size or len(page_as_sent(servers[0]))
+            size = size or len(first_page(servers[0]).sent)
         with stage.serving(candidate, options=("--null", str(size))) as null:
             nulls += map(round_of, run_client([stampede_plan([null])]))
     checked, wrong = check_bodies(stage.admin_url, [one for result in results for one in result["kept"]])
@@ -176,15 +172,15 @@ async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
     before = counters.snapshot()
     outcomes = Counter[str]()
     rounds, floors = [], []
-    with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)) as connection:
+    with closing(Connection(server.port)) as connection:
         for _ in range(ROUNDS):
             pages_ms, floors_ms = [], []
             for _ in range(COLD_PAGES):
                 server.ask("advance", seconds=LIFETIME_S)
                 empty_cache(stage)
-                status, page_ms = timed_get(connection, FIRST_PAGE)
-                outcomes[str(status)] += 1
-                pages_ms.append(page_ms)
+                answer = connection.get(FIRST_PAGE)
+                outcomes[str(answer.status)] += 1
+                pages_ms.append(answer.ms)
                 floors_ms.append(await floor.ms())
             rounds.append(round_of_ms(pages_ms))
             floors.append(round_of_ms(floors_ms))
@@ -204,15 +200,6 @@ async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
         bodies_wrong=0,
         floor_rounds=tuple(floors),
     )
-
-
-def timed_get(connection: http.client.HTTPConnection, path: str) -> tuple[int, float]:
-    """GET a path; return the status and the ms until the last byte of the answer."""
-    started = time.perf_counter()
-    connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
-    answer = connection.getresponse()
-    answer.read()
-    return answer.status, 1000 * (time.perf_counter() - started)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,26 +258,17 @@ def plan_of_round(kind: Scenario, ports: list[int], target: str, turn: int) -> d
 
 def far_pages(server: Server) -> list[str]:
     """Paths of the later half of a walk through one category, by the candidate's own `next`."""
-    found, path = [], "/products?limit=20&category_id=11"
-    for _ in range(WALK_PAGES):
+    found: list[str] = []
+    path: str | None = "/products?limit=20&category_id=11"
+    while path and len(found) < WALK_PAGES:
         found.append(path)
-        _, _, body = fetch(server, path)
-        path = json.loads(body)["next"]
-        if not path:
-            break
+        path = read_page(server, path).next
     return found[len(found) // 2 :]
 
 
 def etag_of(server: Server) -> str:
     """The ETag of the first page, or a tag that never matches."""
-    return fetch_header(server, FIRST_PAGE, "etag") or '"none"'
-
-
-def fetch_header(server: Server, path: str, name: str) -> str | None:
-    """One header of the answer to a GET."""
-    with urllib.request.urlopen(server.url + path, timeout=60) as answer:
-        value: str | None = answer.headers.get(name)
-        return value
+    return first_page(server).headers.get("etag") or '"none"'
 
 
 def products_of(stage: Stage) -> int:
@@ -298,12 +276,10 @@ def products_of(stage: Stage) -> int:
     return int(expected_products(stage.admin_url, "order by id desc limit 1")[0]["id"])
 
 
-def page_as_sent(server: Server) -> bytes:
-    """The body of the first page as sent over the wire."""
-    request = urllib.request.Request(server.url + FIRST_PAGE, headers={"Accept-Encoding": "gzip"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        body: bytes = answer.read()
-        return body
+def first_page(server: Server) -> Answer:
+    """The answer to a GET of the first page."""
+    with closing(Connection(server.port)) as connection:
+        return connection.get(FIRST_PAGE)
 
 
 def empty_cache(stage: Stage) -> None:

@@ -1,22 +1,19 @@
 """Runs rounds of load in a client process, and records the results and the cost to the servers."""
 
 import json
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 from evaluation.database.counters import Work
 from evaluation.errors import InfrastructureError
 from evaluation.measure.scenarios import Scenario
 from evaluation.records import LoadSample, Round
+from evaluation.services import tied
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage
-
-ROOT = Path(__file__).parents[2]
 
 
 def run_observed(
@@ -58,14 +55,8 @@ def sample(
 
 def run_client(plans: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Run plans in a client process, and return their results."""
-    done = subprocess.run(
-        [sys.executable, "-m", "evaluation.measure.client"],
-        cwd=ROOT,
-        input=json.dumps(plans),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "-m", "evaluation.measure.client"]
+    done = tied.run(command, input_text=json.dumps(plans))
     if done.returncode:
         raise InfrastructureError(f"the load client failed:\n{done.stderr[-2000:]}")
     results: list[dict[str, Any]] = json.loads(done.stdout)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from evaluation.errors import CandidateTimeoutError, InfrastructureError
 from evaluation.records import CaseResult, SuiteRun
+from evaluation.services import tied
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 600
@@ -90,9 +91,7 @@ def run_share(
         }
         started = time.monotonic()
         try:
-            done = subprocess.run(
-                command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=DEADLINE_S
-            )
+            done = tied.run(command, environment=environment, timeout_s=DEADLINE_S)
         except subprocess.TimeoutExpired as error:
             raise CandidateTimeoutError(f"the suite did not finish within {DEADLINE_S} s") from error
         if not results.exists():

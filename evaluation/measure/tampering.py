@@ -260,6 +260,6 @@ def items(body: bytes) -> object:
     """The list of products or categories in a body; None when the body is not JSON."""
     try:
         content = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content.get("items", [content]) if isinstance(content, dict) else content

@@ -1,6 +1,5 @@
 """Reaches far pages of a listing: by a jump where `next` is readable, otherwise by a walk."""
 
-import http.client
 import json
 import time
 from collections.abc import Sequence
@@ -161,15 +160,13 @@ def with_query(path: str, values: dict[str, int]) -> str:
 def read_page(server: Server, path: str) -> Page:
     """Read one page of a listing; CandidateError when that fails."""
     started = time.perf_counter()
-    try:
-        status, _, body = fetch(server, path)
-    except (OSError, http.client.HTTPException) as error:
-        raise CandidateError(f"GET {path}: {error!r}") from error
+    status, _, body = fetch(server, path)
     ms = 1000 * (time.perf_counter() - started)
     if status != 200:
         raise CandidateError(f"GET {path}: {status}")
     try:
         answer = json.loads(body)
-        return Page(tuple(item["id"] for item in answer["items"]), answer["next"], ms)
-    except (ValueError, KeyError, TypeError) as error:
+        following = answer["next"]
+        return Page(tuple(int(item["id"]) for item in answer["items"]), following and str(following), ms)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise CandidateError(f"GET {path}: the body is not a page of a listing") from error

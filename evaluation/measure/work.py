@@ -1,11 +1,11 @@
 """Measures the work of single requests over warm connections; hooks and Postgres both count statements."""
 
-import gzip
-import http.client
+from contextlib import closing
 from hashlib import sha256
 
 from evaluation.database.counters import Counters
 from evaluation.records import WorkSample
+from evaluation.serving.connection import AnswerError, Connection
 from evaluation.serving.server import Server
 
 SCENARIOS = {
@@ -45,13 +45,13 @@ def measure_one(server: Server, counters: Counters, name: str, path: str) -> Wor
 
 
 def fetch(server: Server, path: str, headers: dict[str, str] | None = None) -> tuple[int, int, bytes]:
-    """GET a path; return the status, the size of the body on the wire, and the decompressed body."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
-    try:
-        connection.request("GET", path, headers={"Accept-Encoding": "gzip", **(headers or {})})
-        answer = connection.getresponse()
-        sent = answer.read()
-        is_compressed = answer.getheader("content-encoding") == "gzip"
-        return answer.status, len(sent), gzip.decompress(sent) if is_compressed else sent
-    finally:
-        connection.close()
+    """GET a path; return the status, the size of the body on the wire, and the decompressed body.
+
+    CandidateError with the reason when there is no whole answer.
+    """
+    with closing(Connection(server.port)) as connection:
+        try:
+            answer = connection.get(path, headers)
+        except AnswerError as error:
+            raise server.ended() or error from error
+    return answer.status, len(answer.sent), answer.body()

@@ -17,7 +17,7 @@ PATCHES = ROOT / "patches"
 def patched(bench: Workbench, patch: Path) -> Path:
     """Copy the reference to a new folder and apply the patch there."""
     folder = bench.folder / "patched" / patch.parent.name / patch.stem
-    apply_patch(REFERENCE, patch.read_text(), folder)
+    apply_patch(REFERENCE, patch.read_bytes(), folder)
     return folder
 
 

@@ -10,6 +10,8 @@ import jsonschema
 
 from evaluation.records import INSTANCE_ID, CaseResult, Evaluation, Measured, measured_from
 from evaluation.report.judgement import judgement
+from evaluation.report.printable import CONTROL
+from evaluation.report.whole import written_whole
 
 SCHEMA_VERSION = 1
 SCHEMA = Path(__file__).with_name("report.schema.json")
@@ -33,6 +35,7 @@ def as_report(found: Evaluation) -> dict[str, Any]:
         "success": success,
         "outcome": found.outcome.name,
         "error": found.outcome.reason or None,
+        "notes": list(found.notes),
         "environment": found.environment,
         "results": {
             "before": side(found.before, baseline_meets_all),
@@ -116,9 +119,7 @@ def validate(report: dict[str, Any]) -> None:
 def write(report: dict[str, Any], folder: Path) -> Path:
     """Validate a report and write it to the folder."""
     validate(report)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "report.json"
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
-    # What a candidate sent may hold half a surrogate pair. UTF-8 has none; JSON can escape it in this form.
-    path.write_bytes(text.encode("utf-8", "backslashreplace"))
-    return path
+    # What a candidate sent may hold half a surrogate pair, or characters that a terminal obeys.
+    text = CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return written_whole(folder / "report.json", text.encode())

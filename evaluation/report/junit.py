@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 from evaluation.report.failures import Failure, failure_of
 from evaluation.report.printable import one_line, printable
+from evaluation.report.whole import written_whole
 
 KINDS = {"failed": "failure", "skipped": "skipped", "error": "error"}
 
@@ -15,8 +16,7 @@ def write(reports: list[dict[str, Any]], path: Path) -> None:
     root = ElementTree.Element("testsuites")
     for report in reports:
         add_suite(root, report)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
+    written_whole(path, ElementTree.tostring(root, encoding="utf-8", xml_declaration=True))
 
 
 def add_suite(root: ElementTree.Element, report: dict[str, Any]) -> None:
@@ -33,6 +33,8 @@ def add_suite(root: ElementTree.Element, report: dict[str, Any]) -> None:
     properties = added(suite, "properties")
     for name in ("outcome", "error", "profile", "hardened"):
         added(properties, "property", name=name, value=str(report.get(name) or ""))
+    for note in report.get("notes", ()):
+        added(properties, "property", name="note", value=note)
     for test in side["tests"]:
         case = added(suite, "testcase", classname=test["requirement"] or "shared", name=test["nodeid"])
         if test["outcome"] != "passed":

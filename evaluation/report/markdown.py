@@ -37,7 +37,7 @@ def grading(report: dict[str, Any]) -> str:
     side, held = report["results"]["after"], report.get("hardening")
     tests = f"{side['summary']['passed']} of {side['summary']['total']}"
     hardening = f"{held['held']} of {held['total']}" if held else "-"
-    why = [one_line(report["error"] or "", REASON_CHARACTERS), *not_judged(report)]
+    why = [one_line(report["error"] or "", REASON_CHARACTERS), *report.get("notes", ()), *not_judged(report)]
     cells = [escaped(side["candidate"]), f"**{report['outcome']}**", tests, hardening]
     return f"| {' | '.join([*cells, escaped('; '.join(filter(None, why)))])} |"
 

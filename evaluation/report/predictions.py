@@ -5,18 +5,22 @@ from pathlib import Path
 from typing import Any
 
 from evaluation.records import INSTANCE_ID
+from evaluation.report.whole import written_whole
 
 
-def write(model: str, report: dict[str, Any], instance: dict[str, Any], folder: Path) -> Path:
-    """Write `<model>/<instance>/report.json` and `<model>.<run id>.json`; return the path of the latter."""
-    outcome, safe = report["outcome"], model.replace("/", "__")
+def write(name: str, report: dict[str, Any], instance: dict[str, Any], folder: Path) -> Path:
+    """Write `<name>/<instance>/report.json` and `<name>.<run id>.json`; return the path of the latter.
+
+    The name is that of the submission: the model's, made a plain name of a file.
+    """
+    outcome = report["outcome"]
     passed = {t["nodeid"] for t in report["results"]["after"]["tests"] if t["outcome"] == "passed"}
     status = {
-        name: {
-            "success": [test for test in instance[name] if test in passed],
-            "failure": [test for test in instance[name] if test not in passed],
+        tests: {
+            "success": [test for test in instance[tests] if test in passed],
+            "failure": [test for test in instance[tests] if test not in passed],
         }
-        for name in ("FAIL_TO_PASS", "PASS_TO_PASS")
+        for tests in ("FAIL_TO_PASS", "PASS_TO_PASS")
     }
     row = {
         "patch_is_None": False,
@@ -25,9 +29,7 @@ def write(model: str, report: dict[str, Any], instance: dict[str, Any], folder: 
         "resolved": outcome == "resolved",
         "tests_status": status,
     }
-    own = folder / safe / INSTANCE_ID
-    own.mkdir(parents=True, exist_ok=True)
-    (own / "report.json").write_text(json.dumps({INSTANCE_ID: row}, indent=2) + "\n")
+    as_json(folder / name / INSTANCE_ID / "report.json", {INSTANCE_ID: row})
     ids = {
         "completed_ids": outcome in ("resolved", "unresolved", "tampered"),
         "incomplete_ids": False,
@@ -37,15 +39,19 @@ def write(model: str, report: dict[str, Any], instance: dict[str, Any], folder: 
         "unresolved_ids": outcome in ("unresolved", "tampered"),
         "error_ids": outcome in ("patch_failed", "timeout", "no_verdict"),
     }
-    lists = {name: [INSTANCE_ID] if holds else [] for name, holds in ids.items()}
+    lists = {kind: [INSTANCE_ID] if holds else [] for kind, holds in ids.items()}
     counts = {
         "total_instances": 1,
         "submitted_instances": 1,
         **{
-            name.replace("_ids", "_instances"): len(lists[name])
-            for name in ("completed_ids", "resolved_ids", "unresolved_ids", "empty_patch_ids", "error_ids")
+            kind.replace("_ids", "_instances"): len(lists[kind])
+            for kind in ("completed_ids", "resolved_ids", "unresolved_ids", "empty_patch_ids", "error_ids")
         },
     }
-    path = folder / f"{safe}.{report['run_id']}.json"
-    path.write_text(json.dumps({**counts, **lists, "schema_version": 2}, indent=2) + "\n")
-    return path
+    path = folder / f"{name}.{report['run_id']}.json"
+    return as_json(path, {**counts, **lists, "schema_version": 2})
+
+
+def as_json(path: Path, content: dict[str, Any]) -> Path:
+    """Write a file of JSON."""
+    return written_whole(path, (json.dumps(content, indent=2) + "\n").encode())

@@ -31,6 +31,7 @@ def summary(report: dict[str, Any]) -> str:
     if report["error"]:
         first, *more = report["error"].splitlines()
         lines += [f"because: {first}", *(f"    {line}" for line in more)]
+    lines += report.get("notes", [])
     return printable("\n".join([*lines, *last_lines(report)]))
 
 
@@ -54,8 +55,13 @@ def grading_line(report: dict[str, Any], width: int) -> str:
     held = report.get("hardening")
     hardening = f"{held['held']}/{held['total']}" if held else "-"
     tests = f"{counts['passed']}/{counts['total']}"
-    why = "; ".join(filter(None, [one_line(report["error"] or "", 200), *not_judged(report)]))
+    why = "; ".join(filter(None, [one_line(report["error"] or "", 200), *notes(report), *not_judged(report)]))
     return f"{name_of(report):<{width}}{report['outcome']:<14}{tests:<12}{hardening:<12}{statements:<18}{why}"
+
+
+def notes(report: dict[str, Any]) -> list[str]:
+    """The notes of a report, each as one line."""
+    return [one_line(note) for note in report.get("notes", ())]
 
 
 def name_of(report: dict[str, Any]) -> str:

@@ -12,8 +12,9 @@ import signal
 import socket
 import sys
 from contextlib import suppress
+from pathlib import Path
 
-from evaluation.serving import sandbox, syscalls
+from evaluation.serving import private, sandbox, syscalls
 from evaluation.serving.namespaces import ROOT
 from evaluation.serving.spawn_request import SpawnRequest
 from evaluation.serving.supervisor import IGNORED_SIGNALS, Isolation, supervise
@@ -77,6 +78,8 @@ def become_server(request: SpawnRequest, isolation: Isolation) -> None:
     if isolation.namespaces:
         isolation.namespaces.enter()
         os.chdir(ROOT)
+    elif request.is_private:
+        private.enter(Path(request.directory))
     close_all_but({0, 1, 2, request.listener, request.control})
     os.environ.clear()
     os.environ.update(request.environment)

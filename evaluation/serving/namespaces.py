@@ -81,6 +81,7 @@ def bubblewrap(directory: Path) -> list[str]:
     hidden = sorted({ROOT, *(closed for path in visible if (closed := closed_ancestor(path)))})
     options = ["--ro-bind", "/", "/", "--dev", "/dev", "--proc", "/proc"]
     options += ["--size", str(SCRATCH_BYTES), "--tmpfs", "/tmp"]
+    options += ["--perms", "1777", "--size", str(SCRATCH_BYTES), "--tmpfs", "/dev/shm"]
     for path in hidden:
         options += ["--tmpfs", str(path)]
     for path in visible:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from evaluation.serving import syscalls
+from evaluation.serving import private, syscalls
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,6 +38,23 @@ def kind() -> str:
         if subprocess.run(trial, cwd=ROOT, capture_output=True).returncode == 0:
             return "bubblewrap"
     return "uid" if os.geteuid() == 0 else "limits"
+
+
+def is_private() -> bool:
+    """Whether a serving process makes itself a private view; bubblewrap has made one already."""
+    return kind() != "bubblewrap" and private.is_possible()
+
+
+def could_read() -> str:
+    """What a candidate could read on this machine besides what it needs, in words for the report."""
+    if kind() == "bubblewrap" or is_private():
+        ours = "nothing of tests, patches, catalogs and reports of this repository"
+    else:
+        ours = "this repository with its tests, patches, catalogs and reports"
+    others = "every file that our user can read" if kind() == "limits" else "files that all users can read"
+    if kind() == "uid":
+        others = "every file, since Python may be installed in root's home"
+    return f"{ours}; elsewhere {others}"
 
 
 def hold_uid() -> tuple[int, socket.socket] | None:

@@ -5,6 +5,7 @@ The fork server (`forkserver.py`) starts it. The spawn request names the candida
 
 import argparse
 import importlib
+import importlib.metadata
 import importlib.util
 import json
 import logging
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from evaluation.serving.probe import Probe
     from evaluation.serving.spawn_request import SpawnRequest
 
+ROOT = Path(__file__).parents[2]
 PACKAGE = "candidate"
 UVICORN = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 """Loggers that a candidate may use: they pass on to the root logger, uvicorn leaves their levels alone."""
@@ -49,13 +51,25 @@ def main(request: "SpawnRequest", confine: Callable[[], None]) -> None:
         confine()
         probe = None if options.without_probe or options.null is not None else install_probe()
         app = load(Path(request.directory), probe) if options.null is None else null_app(options.null)
-    except BaseException:
-        send(control, {"failed": traceback.format_exc()})
+    except BaseException as error:
+        missing = missing_package(error, Path(request.directory))
+        send(control, {"failed": f"{missing}{traceback.format_exc()}"})
         raise SystemExit(1) from None
     send(control, {"loaded": True})
     if probe is not None:
         probe.listen(control)
     serve(app, socket.socket(fileno=request.listener))
+
+
+def missing_package(error: BaseException, directory: Path) -> str:
+    """Which package is not installed, and which are, when that is why the candidate cannot be imported."""
+    name = str(getattr(error, "name", None) or "").partition(".")[0]
+    is_own = name == PACKAGE or any(path.stem == name for path in directory.iterdir())
+    if not isinstance(error, ModuleNotFoundError) or is_own:
+        return ""
+    found = {one.metadata["Name"]: one.version for one in importlib.metadata.distributions()}
+    installed = ", ".join(f"{package} {version}" for package, version in sorted(found.items()))
+    return f"the package {name} is not installed on this machine; installed are {installed}\n"
 
 
 def install_probe() -> "Probe":
@@ -74,6 +88,8 @@ def load(directory: Path, probe: "Probe | None") -> Any:
     assert spec.loader is not None
     package = importlib.util.module_from_spec(spec)
     sys.modules[PACKAGE] = package
+    # A candidate imports itself and installed packages, and nothing of this repository.
+    sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
     spec.loader.exec_module(package)
     app = importlib.import_module(f"{PACKAGE}.main").app
     database = importlib.import_module(f"{PACKAGE}.database")

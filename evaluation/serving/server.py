@@ -6,18 +6,21 @@ import os
 import select
 import socket
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from evaluation.errors import CandidateError, ProbeSilencedError
+from evaluation.serving.connection import AnswerError, Connection, LimitedSocket
 from evaluation.serving.spawn import ForkServers, ServingProcess
 
 START_DEADLINE_S = 60.0
+HEALTH_DEADLINE_S = 5.0
 GONE_WITHIN_S = 1.0
+LONGEST_LOG_BYTES, KEPT_LOG_BYTES = 32 << 20, 1 << 20
+ANSWERS: dict[str, type] = {"statements": list, "count": int, "listening": bool}
+"""What the probe's answers to these questions hold, under the name of the question."""
 FREE_PORT = ("127.0.0.1", 0)
 
 
@@ -29,7 +32,7 @@ class Server:
         directory: Path,
         process: ServingProcess,
         port: int,
-        control: socket.socket,
+        control: LimitedSocket,
         log: Path,
     ) -> None:
         self.directory = directory
@@ -38,30 +41,42 @@ class Server:
         self.url = f"http://127.0.0.1:{port}"
         self.log = log
         self._socket = control
-        self._control = control.makefile("rw")
+        self._control = control.makefile("rwb")
 
     def ask(self, question: str, **details: Any) -> dict[str, Any]:
         """Ask the probe (see `Probe.answer`); CandidateError when it or the process no longer answers."""
         try:
-            self._control.write(json.dumps({"ask": question, **details}) + "\n")
+            self._socket.allow(START_DEADLINE_S)
+            self._control.write(json.dumps({"ask": question, **details}).encode() + b"\n")
             self._control.flush()
-            answer: dict[str, Any] = json.loads(self._read_line())
+            answer = self._message()
+            is_answer = isinstance(answer.get(question), ANSWERS.get(question, object))
+            if not is_answer:
+                raise ValueError(f"no answer to {question}")
         except (OSError, ValueError) as error:
-            with contextlib.suppress(TimeoutError):
-                self.process.wait(GONE_WITHIN_S)
-                raise CandidateError(f"the candidate has ended:\n{self.log_text()[-2000:]}") from error
-            raise ProbeSilencedError("the probe in the serving process does not answer") from error
+            silenced = ProbeSilencedError("the probe in the serving process does not answer")
+            raise self.ended() or silenced from error
         return answer
 
-    def _read_line(self) -> str:
-        """One line from the serving process; an empty string when the process ends before it sends one."""
+    def ended(self) -> CandidateError | None:
+        """The error for a process that has ended; None while it runs."""
+        with contextlib.suppress(TimeoutError):
+            status = self.process.wait(GONE_WITHIN_S)
+            return CandidateError(f"the candidate has ended (status {status}):\n{self.log_text()[-2000:]}")
+        return None
+
+    def _message(self) -> dict[str, Any]:
+        """One message from the serving process; ValueError when there is none, as after its end."""
         sources: list[Any] = [self._socket, self.process]
         ready, _, _ = select.select(sources, [], [], START_DEADLINE_S)
-        return self._control.readline() if self._socket in ready else ""
+        message = json.loads(self._control.readline() if self._socket in ready else b"")
+        if type(message) is not dict:
+            raise ValueError(f"not a message: {message!r:.80}")
+        return message
 
     def log_text(self) -> str:
-        """Everything the candidate has printed and logged so far."""
-        return self.log.read_text(errors="replace")
+        """What the candidate has printed and logged so far; the end of it when it is very long."""
+        return end_of(self.log, LONGEST_LOG_BYTES).decode(errors="replace")
 
     def threads(self) -> int:
         """The number of threads in the serving process."""
@@ -79,10 +94,11 @@ class Server:
 
     def wait_until_ready(self) -> None:
         """Wait for the import, then for /health; CandidateError with the reason when one of them fails."""
-        line = ""
-        with contextlib.suppress(OSError):
-            line = self._read_line()
-        message = json.loads(line) if line else {"failed": self.log_text()[-4000:]}
+        try:
+            self._socket.allow(START_DEADLINE_S)
+            message = self._message()
+        except (OSError, ValueError):
+            message = {"failed": self.log_text()[-4000:]}
         if "failed" in message:
             raise CandidateError(f"the candidate cannot be imported or set up:\n{message['failed']}")
         deadline = time.monotonic() + START_DEADLINE_S
@@ -95,17 +111,26 @@ class Server:
 
     def is_healthy(self) -> bool:
         """Whether GET /health answers 200."""
-        try:
-            with urllib.request.urlopen(f"{self.url}/health", timeout=5) as answer:
-                return bool(answer.status == 200)
-        except (urllib.error.URLError, OSError):
-            return False
+        with contextlib.closing(Connection(self.port, HEALTH_DEADLINE_S)) as connection:
+            try:
+                return connection.get("/health").status == 200
+            except AnswerError:
+                return False
 
     def stop(self) -> None:
         """Stop the process and every process that it started."""
         with contextlib.suppress(OSError):
             self._control.close()
         self.process.stop()
+        if self.log.stat().st_size > LONGEST_LOG_BYTES:
+            self.log.write_bytes(end_of(self.log, KEPT_LOG_BYTES))
+
+
+def end_of(path: Path, most: int) -> bytes:
+    """The last bytes of a file."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - most))
+        return file.read(most)
 
 
 @contextmanager
@@ -123,9 +148,8 @@ def serving(
     directory = directory.resolve()
     urls = {"DATABASE_URL": database_url, "REDIS_URL": redis_url}
     forkserver = forkservers.of(directory)
-    ours, theirs = socket.socketpair()
-    ours.settimeout(START_DEADLINE_S)
-    with ours:
+    pair, theirs = socket.socketpair()
+    with LimitedSocket(fileno=pair.detach()) as ours:
         with theirs, socket.create_server(address, backlog=2048) as listener:
             port = listener.getsockname()[1]
             process = forkserver.spawn(urls, options, listener.fileno(), theirs.fileno(), log)

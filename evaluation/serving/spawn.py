@@ -14,11 +14,11 @@ from types import TracebackType
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.services.cleaner import Cleaner
 from evaluation.serving.namespaces import ROOT
-from evaluation.serving.sandbox import kind
+from evaluation.serving.sandbox import is_private, kind
 from evaluation.serving.supervisor import STOP_DEADLINE_S
 
 MARK = "HOFAZ9_FORKSERVER"
-PASSED_ON = ("PATH", "LANG", "TMPDIR", "PYTHONPATH")
+PASSED_ON = ("PATH", "LANG", "PYTHONPATH")
 SPAWN_DEADLINE_S = 60.0
 GRACE_S = 5.0
 
@@ -105,7 +105,7 @@ class ForkServer:
     ) -> ServingProcess:
         """A new serving process; CandidateError when it does not start."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        request = json.dumps([str(self.directory), self.environment() | urls, options, kind()])
+        request = json.dumps([str(self.directory), self.environment() | urls, options, kind(), is_private()])
         with theirs, log.open("ab") as output:
             descriptors = [listener, control, output.fileno(), theirs.fileno()]
             with suppress(OSError):
@@ -167,6 +167,14 @@ class ForkServers:
         if self._running.get(forkserver.directory) is forkserver:
             del self._running[forkserver.directory]
             forkserver.close()
+
+    def kill_servers(self) -> None:
+        """Kill all serving processes at once; their supervisors clean up."""
+        for forkserver in list(self._running.values()):
+            for pid in processes_with(f"{MARK}={forkserver.mark}"):
+                with suppress(ProcessLookupError):
+                    if os.getpgid(pid) != forkserver.process.pid:
+                        os.kill(pid, signal.SIGKILL)
 
     def __enter__(self) -> "ForkServers":
         return self

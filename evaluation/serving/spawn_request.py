@@ -11,6 +11,7 @@ class SpawnRequest:
     environment: dict[str, str]
     options: list[str]
     isolation: str
+    is_private: bool
     listener: int
     control: int
     log: int

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.serving import sandbox, syscalls
+from evaluation.serving.leftovers import sweep
 from evaluation.serving.namespaces import Namespaces
 from evaluation.serving.spawn_request import SpawnRequest
 
-STOP_DEADLINE_S = 8.0
+STOP_DEADLINE_S = 4.0
 IGNORED_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
@@ -32,12 +33,14 @@ class Isolation:
         return self.held_uid[0] if self.held_uid else None
 
     def kill_all(self) -> None:
-        """End every process that is left of the server."""
+        """End every process that is left of the server, and remove what is left of its uid."""
         if self.namespaces:
             self.namespaces.end()
         elif self.uid is not None:
             kill_all_of(self.uid)
         kill_descendants()
+        if self.uid is not None:
+            sweep(self.uid)
 
 
 def supervise(request: SpawnRequest) -> tuple[SpawnRequest, Isolation]:

@@ -1,4 +1,4 @@
-"""Linux system calls that Python 3.11 has no function for: prctl(2), setns(2), capset(2)."""
+"""Linux system calls that Python 3.11 has no function for: prctl, setns, unshare, mount, capset."""
 
 import ctypes
 import os
@@ -8,7 +8,10 @@ PR_SET_DUMPABLE = 4
 PR_SET_KEEPCAPS = 8
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
+IPC_RMID = 0
 CAPABILITY_VERSION_3 = 0x20080522
+CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x20000, 0x8000000, 0x10000000
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 1 << 5, 1 << 12, 1 << 14, 1 << 18
 
 LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -21,6 +24,32 @@ def prctl(option: int, value: int) -> None:
 def setns(descriptor: int) -> None:
     """Join the namespace of an open /proc/<pid>/ns file."""
     checked(LIBC.setns(descriptor, 0), "setns")
+
+
+def unshare(flags: int) -> None:
+    """Leave namespaces for new ones."""
+    checked(LIBC.unshare(flags), "unshare")
+
+
+def mount(source: str, target: str, kind: str, flags: int, options: str = "") -> None:
+    """Mount a file system, or change a mount."""
+    words = [os.fsencode(word) for word in (source, target, kind)]
+    checked(LIBC.mount(*words, ctypes.c_ulong(flags), options.encode()), f"mount on {target}")
+
+
+def remove_memory(number: int) -> None:
+    """Remove a segment of shared memory."""
+    checked(LIBC.shmctl(number, IPC_RMID, None), "shmctl")
+
+
+def remove_messages(number: int) -> None:
+    """Remove a queue of messages."""
+    checked(LIBC.msgctl(number, IPC_RMID, None), "msgctl")
+
+
+def remove_semaphores(number: int) -> None:
+    """Remove a set of semaphores."""
+    checked(LIBC.semctl(number, 0, IPC_RMID), "semctl")
 
 
 def keep_capabilities(kept: int) -> None:

@@ -48,7 +48,7 @@ def walkers(bench: Workbench, candidate: Path) -> Iterator[Callable[[Listing], W
 @pytest.fixture
 def opaque(tmp_path: Path) -> Path:
     """The reference with a `next` that the client cannot read."""
-    apply_patch(AFTER, OPAQUE.read_text(), tmp_path / "opaque")
+    apply_patch(AFTER, OPAQUE.read_bytes(), tmp_path / "opaque")
     return tmp_path / "opaque"
 
 

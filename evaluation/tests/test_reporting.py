@@ -16,7 +16,7 @@ from evaluation.measure.settings import Settings
 from evaluation.pipeline import judged, unmeasured_candidate
 from evaluation.records import CaseResult, Measured, Outcome, Signal
 from evaluation.report import document, junit, markdown, terminal
-from evaluation.report.printable import first_lines, one_line, printable
+from evaluation.report.printable import CONTROL, first_lines, one_line, printable
 from evaluation.tests.test_judge import CHEAP, by_criterion, load, loaded, measured
 
 COSTLY = replace(CHEAP, candidate_us=1218.0, null_us=45.0)
@@ -270,6 +270,7 @@ def test_every_form_of_a_report_survives_any_text(text: str, tmp_path: Path) -> 
     junit.write([found], tmp_path / "junit.xml")
     path = document.write(found, tmp_path)
 
+    assert not CONTROL.search(path.read_text(encoding="utf-8"))
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     [case] = [one for one in root.iter("testcase") if one.get("name") == printable(nasty.nodeid)]
     [failure] = case

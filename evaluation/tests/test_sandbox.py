@@ -3,6 +3,8 @@
 import contextlib
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError
 from evaluation.measure.work import fetch
 from evaluation.serving import sandbox
+from evaluation.serving.leftovers import numbers_of, sweep
 from evaluation.serving.spawn import MARK, processes_with
 from evaluation.serving.workbench import Stage, open_workbench
 from tests.observing import until
@@ -67,8 +70,7 @@ def test_a_hostile_candidate_is_stopped_and_the_next_is_unharmed(
 
     assert took_s < 45
     assert until(lambda: not processes_of(stage, hostile))
-    assert not Path("/tmp/hofaz9-filler").exists() or sandbox.kind() != "bubblewrap"
-    Path("/tmp/hofaz9-filler").unlink(missing_ok=True)
+    assert not Path("/tmp/hofaz9-filler").exists()
     with stage.serving(ROOT / "repository_after") as server:
         assert fetch(server, "/products/1")[0] == 200
 
@@ -90,8 +92,8 @@ def test_a_candidate_can_read_neither_tests_nor_secrets(
         seen = next(line for line in server.log_text().splitlines() if line.startswith("SEES")).split()
 
     assert seen[2] == "False", "the candidate can read the environment of the harness"
-    if sandbox.kind() == "bubblewrap":
-        assert seen[1] == "False", "the candidate can read the tests"
+    assert seen[1] == "False", "the candidate can read the tests"
+    assert sandbox.could_read().startswith("nothing of tests")
     if sandbox.kind() != "limits":
         assert seen[3] != "0", "the candidate runs as root"
 
@@ -111,3 +113,59 @@ def test_a_uid_is_held_until_its_server_has_ended(monkeypatch: pytest.MonkeyPatc
     again = sandbox.hold_uid()
     assert again
     again[1].close()
+
+
+CURIOUS = """
+import importlib.util, pathlib
+left = [pathlib.Path(name, "hofaz9-channel") for name in ("/tmp", "/var/tmp", "/dev/shm")]
+shared = pathlib.Path("/proc/sysvipc/shm").read_text().splitlines()
+print("FOUND", [str(path) for path in left if path.exists()], len(shared),
+      [name for name in ("repository_before", "repository_after", "tests", "patches", "instances")
+       if importlib.util.find_spec(name)], flush=True)
+for path in left:
+    path.write_text("a message to the next one")
+import ctypes
+ctypes.CDLL(None).shmget(0x9, 4096, 0o1600)
+"""
+
+
+def test_nothing_of_one_serving_is_seen_by_the_next_and_nothing_of_ours_can_be_imported(
+    stage: Stage, tmp_path: Path
+) -> None:
+    curious = tmp_path / "curious"
+    shutil.copytree(ROOT / "repository_after", curious, ignore=shutil.ignore_patterns("__pycache__"))
+    main = curious / "main.py"
+    main.write_text(main.read_text() + CURIOUS)
+    tmp_path.chmod(0o755)
+
+    found = []
+    for _ in range(2):
+        with stage.serving(curious) as server:
+            found += [line for line in server.log_text().splitlines() if line.startswith("FOUND")]
+
+    assert found == ["FOUND [] 1 []"] * 2
+    assert not any(Path(name, "hofaz9-channel").exists() for name in ("/tmp", "/var/tmp", "/dev/shm"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another uid")
+def test_what_a_uid_leaves_is_swept() -> None:
+    held = sandbox.hold_uid()
+    assert held
+    uid, holder = held
+    leaves = (
+        "import ctypes, os, sys, pathlib; c = ctypes.CDLL(None); os.setuid(int(sys.argv[1]))\n"
+        "folders = [pathlib.Path(f) / f'left-{os.getuid()}' for f in ('/tmp', '/var/tmp', '/dev/shm')]\n"
+        "[(f.mkdir(), (f / 'file').touch(), os.symlink('/etc', f'{f}-link')) for f in folders]\n"
+        "c.shmget(0, 4096, 0o1600); c.msgget(0, 0o1600); c.semget(0, 1, 0o1600)\n"
+    )
+    subprocess.run([sys.executable, "-c", leaves, str(uid)], check=True, cwd="/")
+    tables = [Path("/proc/sysvipc", kind) for kind in ("shm", "msg", "sem")]
+    places = [Path(folder) for folder in ("/tmp", "/var/tmp", "/dev/shm")]
+    assert [len(numbers_of(table, uid)) for table in tables] == [1, 1, 1]
+
+    sweep(uid)
+    holder.close()
+
+    assert [len(numbers_of(table, uid)) for table in tables] == [0, 0, 0]
+    assert not [path for place in places for path in place.glob(f"left-{uid}*")]
+    assert Path("/etc").is_dir()

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from evaluation.database.dataset import SIZES
-from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.errors import CandidateError, InfrastructureError, ProbeSilencedError
 from evaluation.measure.work import fetch
 from evaluation.services.cleaner import is_alive
 from evaluation.serving import sandbox
@@ -174,8 +174,6 @@ def test_scratch_files_do_not_outlive_their_server(stage: Stage, tmp_path: Path)
     for _ in range(2):
         with stage.serving(candidate) as server:
             seen.append("SEES True" in server.log_text())
-        if sandbox.kind() != "bubblewrap":
-            Path(scratch).unlink(missing_ok=True)
 
     assert seen == [False, False]
 
@@ -196,7 +194,7 @@ def test_the_end_of_a_server_is_reported_with_its_log(stage: Stage, tmp_path: Pa
     candidate = variant(tmp_path, WRAPPED.format(before=exits, after="pass"))
 
     with stage.serving(candidate) as server:
-        with contextlib.suppress(OSError):
+        with pytest.raises(CandidateError, match=r"(?s)has ended \(status 7\).*LAST LINE"):
             fetch(server, "/end")
         with pytest.raises(CandidateError, match=r"(?s)has ended.*LAST LINE"):
             server.ask("count")
@@ -210,6 +208,26 @@ def test_the_message_for_a_candidate_that_cannot_be_imported_contains_the_traceb
     candidate = variant(tmp_path, "1 / 0  # here")
 
     with pytest.raises(CandidateError, match=r"(?s)cannot be imported.*1 / 0  # here.*ZeroDivisionError"):
+        stage.serving(candidate).__enter__()
+
+
+@pytest.mark.parametrize(
+    ("imports", "said"),
+    [
+        (
+            "import orjson_of_tomorrow.fast",
+            r"(?s)the package orjson_of_tomorrow is not .*; installed are .*fastapi \d",
+        ),
+        ("import crud", r"set up:\nTraceback"),
+    ],
+    ids=["package", "own-module"],
+)
+def test_the_message_for_a_missing_package_says_which_and_what_is_installed(
+    stage: Stage, tmp_path: Path, imports: str, said: str
+) -> None:
+    candidate = variant(tmp_path, imports)
+
+    with pytest.raises(CandidateError, match=said):
         stage.serving(candidate).__enter__()
 
 
@@ -288,3 +306,45 @@ def test_a_fork_server_ignores_signals_that_stop_the_harness(stage: Stage) -> No
         assert fetch(server, "/products/1")[0] == 200
     with stage.serving(REFERENCE):
         assert stage.forkservers.of(REFERENCE).process.pid == forkserver
+
+
+@pytest.mark.parametrize(
+    "spoken",
+    [
+        'b"nonsense\\n"',
+        'b"[1]\\n"',
+        'b"{}\\n" * 9',
+        'b"\\xff\\n"',
+        '(b"x" * (1 << 20) for _ in iter(int, 1))',
+    ],
+    ids=["words", "list", "empty", "bytes", "endless"],
+)
+def test_nonsense_on_the_control_socket_is_a_silenced_probe(
+    stage: Stage, tmp_path: Path, spoken: str
+) -> None:
+    candidate = variant(
+        tmp_path,
+        "import os, socket, threading\n"
+        "def speak():\n"
+        "    for name in os.listdir('/proc/self/fd'):\n"
+        "        if int(name) > 2 and os.path.exists(f'/proc/self/fd/{name}'):\n"
+        "            one = socket.socket(fileno=os.dup(int(name))) if 'socket' in os.readlink("
+        "f'/proc/self/fd/{name}') else None\n"
+        "            if one and one.family == socket.AF_UNIX:\n"
+        f"                spoken = {spoken}\n"
+        "                for piece in [spoken] if isinstance(spoken, bytes) else spoken:\n"
+        "                    one.sendall(piece)\n"
+        "threading.Timer(1.0, speak).start()\n",
+    )
+
+    with stage.serving(candidate) as server:
+        assert until(lambda: is_silenced(server), 10.0)
+
+
+def is_silenced(server: Server) -> bool:
+    """Whether the probe is found to give no answer."""
+    try:
+        server.ask("count")
+    except ProbeSilencedError:
+        return True
+    return False

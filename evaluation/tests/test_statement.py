@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from evaluation import cli, instance
+from evaluation import instance
 from evaluation.criteria import HARDENING, criteria
+from evaluation.report import committed as lists
 from evaluation.tests.test_judge import by_criterion, load
 from evaluation.tests.test_reporting import FULL, report
 
@@ -102,10 +103,13 @@ def test_lists_that_differ_from_a_run_of_the_reference_are_named(
 ) -> None:
     found = report(replace(by_criterion({}), load=(load("stampede", 100), load("hot", 30))), FULL)
     written = instance.updated(committed(), found)
-    monkeypatch.setattr(cli, "INSTANCE", tmp_path / "HOFAZ9.json")
-    cli.INSTANCE.write_text(json.dumps(written))
-    assert cli.instance_mismatch(found) is None
+    monkeypatch.setattr(lists, "INSTANCE", tmp_path / "HOFAZ9.json")
+    lists.INSTANCE.write_text(json.dumps(written))
+    assert lists.mismatch(found["results"]["comparison"]) is None
 
-    cli.INSTANCE.write_text(json.dumps(written | {name: [*written[name], "test of more"]}))
+    lists.INSTANCE.write_text(json.dumps(written | {name: [*written[name], "test of more"]}))
 
-    assert cli.instance_mismatch(found) == f"{name} of HOFAZ9.json differs from this run: test of more"
+    assert (
+        lists.mismatch(found["results"]["comparison"])
+        == f"{name} of HOFAZ9.json differs from this run: test of more"
+    )

@@ -144,7 +144,7 @@ def test_a_driver_that_asks_for_types_on_every_new_connection_gives_no_signal(
     [("raw-driver", "unseen_statements"), ("role-of-the-owner", "other_role")],
 )
 def test_a_cheat_gives_its_own_signal(bench: Workbench, tmp_path: Path, cheat: str, signal: str) -> None:
-    apply_patch(REFERENCE, (ROOT / f"patches/cheats/{cheat}.patch").read_text(), tmp_path / "cheat")
+    apply_patch(REFERENCE, (ROOT / f"patches/cheats/{cheat}.patch").read_bytes(), tmp_path / "cheat")
 
     _, signals = work_and_signals(bench, tmp_path / "cheat")
 

@@ -19,7 +19,7 @@ from evaluation.errors import InfrastructureError, ProbeSilencedError, UsageErro
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import judged, unmeasured_candidate
 from evaluation.records import REQUIREMENTS, CaseResult, LoadSample, Measured, Round, SuiteRun, WorkSample
-from evaluation.report import document
+from evaluation.report import committed, document
 from evaluation.report.reuse import sides_of
 
 WORK = tuple(WorkSample(name, 200, 3, 3, 1, 1, 1, 1, "") for name in ("first_page_cold", "first_page_warm"))
@@ -136,7 +136,11 @@ def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(pipeline, "run_suite", interrupted)
     monkeypatch.setattr(pipeline, "look_for_tampering", lambda *_: [])
-    bench: Any = SimpleNamespace(services=SimpleNamespace(postgres_url="", redis_url=""), folder=None)
+    bench: Any = SimpleNamespace(
+        services=SimpleNamespace(postgres_url="", redis_url=""),
+        folder=None,
+        forkservers=SimpleNamespace(kill_servers=lambda: None),
+    )
     lines: list[str] = []
 
     with pytest.raises(KeyboardInterrupt):
@@ -145,16 +149,131 @@ def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.Monke
     assert lines == ["repository_after: running the suite"]
 
 
+def fake_measurements(
+    monkeypatch: pytest.MonkeyPatch, folder: Path, failures: dict[str, BaseException]
+) -> None:
+    """Measure nothing: whatever is called like a key of `failures` fails so, all other candidates pass."""
+
+    def measure(bench: object, candidates: list[Path], settings: object, progress: object) -> list[Measured]:
+        for path in candidates:
+            if path.name in failures:
+                raise failures[path.name]
+        return [measured(path.name, "failed" if "before" in path.name else "passed") for path in candidates]
+
+    (folder / "instance.json").write_text(
+        json.dumps({"FAIL_TO_PASS": REQUIREMENTS, "PASS_TO_PASS": [], "HARDENING": []})
+    )
+    monkeypatch.setattr(pipeline, "measure", measure)
+    monkeypatch.setattr(store, "FOLDER", folder / "store")
+    monkeypatch.setattr(committed, "INSTANCE", folder / "instance.json")
+
+
+def graded_by_name(folder: Path) -> dict[str, dict[str, Any]]:
+    """The reports in a folder, by the name of their submission."""
+    return {path.parent.name: json.loads(path.read_text()) for path in folder.glob("*/report.json")}
+
+
+def test_every_prediction_gets_a_report_whatever_is_wrong_with_the_others(
+    tmp_path: Path, run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_measurements(
+        monkeypatch,
+        tmp_path,
+        {"breaks-us": RecursionError("too deep"), "breaks-services": InfrastructureError("Postgres is gone")},
+    )
+    good = [(f"good-{number}", A_NEW_FILE) for number in range(12)]
+    bad = [
+        ("list", ["x"]),
+        ("null", None),
+        ("half", "\ud800"),
+        ("cut", A_NEW_FILE.partition("+NEW")[0]),
+        ("words", "Sorry."),
+    ]
+    bad += [(name, A_NEW_FILE.replace("NEW", name)) for name in ("breaks-us", "breaks-services")]
+    rows = [
+        json.dumps({"instance_id": "HOFAZ9", "model_name_or_path": model, "model_patch": patch})
+        for model, patch in [*good[:6], *bad, *good[6:]]
+    ]
+    (tmp_path / "p.jsonl").write_text("\n".join([*rows[:3], "{", *rows[3:]]))
+
+    status = run("grade", tmp_path / "p.jsonl", "--size", "small", "--out", tmp_path / "out")
+
+    found = graded_by_name(tmp_path / "out")
+    assert {name: one["outcome"] for name, one in found.items()} == {
+        **{name: "resolved" for name, _ in good},
+        **dict.fromkeys(("list", "half", "cut", "p-line 4"), "patch_failed"),
+        **dict.fromkeys(("null", "words"), "empty_patch"),
+        **dict.fromkeys(("breaks-us", "breaks-services"), "no_verdict"),
+    }
+    assert "Traceback" in found["breaks-us"]["error"]
+    assert "RecursionError: too deep" in found["breaks-us"]["error"]
+    assert found["breaks-services"]["error"] == "Postgres is gone"
+    assert status == 2
+
+
+@pytest.mark.parametrize("reused", [False, True])
+def test_a_reference_without_the_committed_lists_gives_no_verdict(
+    reused: bool,
+    report: dict[str, Any],
+    tmp_path: Path,
+    run: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fake_measurements(monkeypatch, tmp_path, {})
+    committed.INSTANCE.write_text('{"FAIL_TO_PASS": ["R99"], "PASS_TO_PASS": [], "HARDENING": []}')
+    monkeypatch.setattr(pipeline, "sides_of", lambda *_: (measured("before", "failed"), measured("after")))
+    reuse = ("--reuse", document.write(report, tmp_path / "reused")) if reused else ()
+
+    status = run("grade", pipeline.REFERENCE, *reuse, "--size", "small", "--out", tmp_path / "out")
+
+    [found] = graded_by_name(tmp_path / "out").values()
+    assert found["outcome"] == "no_verdict"
+    assert "FAIL_TO_PASS of instance.json differs from this run: R01" in found["error"]
+    assert status == 2
+
+
+def test_a_report_is_written_as_soon_as_it_is_known(
+    tmp_path: Path,
+    run: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fake_measurements(monkeypatch, tmp_path, {"second": KeyboardInterrupt()})
+    for name in ("first", "second", "third"):
+        (tmp_path / f"{name}.patch").write_text(A_NEW_FILE.replace("NEW", name))
+    paths = [tmp_path / f"{name}.patch" for name in ("first", "second", "third")]
+
+    status = run("grade", *paths, "--size", "small", "--out", tmp_path / "out", "--junit", tmp_path / "j.xml")
+
+    assert list(graded_by_name(tmp_path / "out")) == ["first"]
+    assert 'name="first"' in (tmp_path / "j.xml").read_text()
+    assert "finished reports" in capsys.readouterr().err
+    assert status == 2
+
+
+def test_what_of_a_patch_was_ignored_is_named_in_report_and_summaries(
+    tmp_path: Path,
+    run: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    fake_measurements(monkeypatch, tmp_path, {})
+    inside, outside = A_NEW_FILE.replace("/new.py", "/repository_before/new.py"), A_NEW_FILE
+    (tmp_path / "mixed.patch").write_text(inside + outside)
+    out, summary = tmp_path / "out", tmp_path / "summary.md"
+
+    run("grade", tmp_path / "mixed.patch", "--size", "small", "--out", out, "--markdown", summary)
+
+    note = "ignored, because it is outside of repository_before: new.py"
+    assert graded_by_name(out)["mixed"]["notes"] == [note]
+    assert note in capsys.readouterr().out
+    assert "new.py" in summary.read_text()
+
+
 def test_a_grading_without_a_verdict_outweighs_the_others(
     tmp_path: Path, run: Callable[..., int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def measure(bench: object, candidates: list[Path], settings: object, progress: object) -> list[Measured]:
-        if any("unlucky" in path.as_posix() for path in candidates):
-            raise InfrastructureError("Postgres is gone")
-        return [measured(path.name, "failed" if "before" in path.name else "passed") for path in candidates]
-
-    monkeypatch.setattr(pipeline, "measure", measure)
-    monkeypatch.setattr(store, "FOLDER", tmp_path / "store")
+    fake_measurements(monkeypatch, tmp_path, {"unlucky": InfrastructureError("Postgres is gone")})
     (tmp_path / "unlucky.patch").write_text(A_NEW_FILE)
     (tmp_path / "empty.patch").write_text("")
     paths = [pipeline.REFERENCE, tmp_path / "unlucky.patch", tmp_path / "empty.patch"]

@@ -3,13 +3,35 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import httpx
 
 from evaluation.errors import CandidateError
+from evaluation.serving.connection import DEADLINE_S, LARGEST_BYTES, AnswerError, TooLargeError, unpacked
 from evaluation.serving.server import Server
 from tests.audit.exchange import Exchange
+
+
+def whole(response: httpx.Response, deadline: float) -> bytes:
+    """The body as sent, if it ends before the deadline and is no larger, even unpacked, than a right one."""
+    received = bytearray()
+    with closing(response):
+        for chunk in response.iter_raw():
+            received += chunk
+            if len(received) > LARGEST_BYTES:
+                raise httpx.ReadError(f"an answer of more than {LARGEST_BYTES:,} bytes")
+            if time.perf_counter() > deadline:
+                raise httpx.ReadTimeout(f"the answer did not end within {DEADLINE_S:.0f} s")
+    sent = bytes(received)
+    try:
+        unpacked(sent if response.headers.get("content-encoding") == "gzip" else b"")
+    except TooLargeError as error:
+        raise httpx.ReadError(str(error)) from error
+    except AnswerError:
+        pass  # The auditor says what is wrong with it.
+    return sent
 
 
 class AuditedTransport(httpx.HTTPTransport):
@@ -33,7 +55,7 @@ class AuditedTransport(httpx.HTTPTransport):
         started = time.perf_counter()
         try:
             response = super().handle_request(request)
-            sent = b"".join(response.iter_raw())
+            sent = whole(response, started + DEADLINE_S)
         finally:
             elapsed_s = time.perf_counter() - started
             with self.lock:

@@ -1,0 +1,57 @@
+"""What is missing on the machine is told before anything is measured."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from evaluation.errors import InfrastructureError
+from evaluation.room import make_room
+
+ROOT = Path(__file__).parents[2]
+
+
+def evaluation(tmp_path: Path, limits: str, *arguments: object) -> tuple[int, str]:
+    """Exit status and messages of a grading under limits of the shell."""
+    script = f'{limits}; exec "$@"'
+    command = ["sh", "-c", script, "sh", sys.executable, "evaluation/evaluation.py", "grade"]
+    command += ["repository_after", *map(str, arguments)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_too_few_open_files_are_told_first(tmp_path: Path) -> None:
+    status, said = evaluation(tmp_path, "ulimit -n 256", "--out", tmp_path)
+
+    assert status == 2
+    assert "only 256 open files are allowed" in said
+    assert "services:" not in said
+
+
+def test_a_low_soft_limit_is_raised() -> None:
+    program = "import resource; from evaluation.room import make_room; make_room([])"
+    program += "; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
+    command = ["sh", "-c", 'ulimit -S -n 256; exec "$@"', "sh", sys.executable, "-c", program]
+
+    assert int(subprocess.run(command, cwd=ROOT, capture_output=True, text=True).stdout) >= 2048
+
+
+@pytest.mark.parametrize("option", ["--out", "--junit", "--markdown"])
+def test_reports_that_cannot_be_written_are_told_first(tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").touch()
+
+    status, said = evaluation(tmp_path, ":", "--out", tmp_path, option, tmp_path / "file" / "below" / "x")
+
+    assert status == 2
+    assert "cannot be written" in said
+    assert "services:" not in said
+
+
+def test_a_full_disk_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=7_000_000))
+
+    with pytest.raises(InfrastructureError, match=r"7 MB are free in .*, 2000 are needed"):
+        make_room([tmp_path])
