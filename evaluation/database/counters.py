@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.pq import ExecStatus
+
+from evaluation.database.dataset import OWNER_ROLE
 
 LIVENESS = re.compile(
     r"select (\$1|1)|select pg_catalog\.version\(\)|select current_schema\(\)|;", re.IGNORECASE
@@ -22,12 +25,13 @@ select s.queryid, r.rolname, s.query, s.calls, s.rows, s.shared_blks_hit + s.sha
 from pg_stat_statements s
 join pg_database d on d.oid = s.dbid
 join pg_roles r on r.oid = s.userid
-where d.datname = %s and r.rolname <> current_user
+where %(stage)s in (d.datname, r.rolname) and r.rolname not in (current_user, %(ours)s)
 """
 
 BUSY = """
 select count(*) from pg_stat_activity
-where datname = %s and usename <> current_user and state in ('active', 'idle in transaction')
+where datname = %(stage)s and usename not in (current_user, %(ours)s)
+and state in ('active', 'idle in transaction')
 """
 
 
@@ -43,11 +47,14 @@ class Work:
 
 
 class Counters:
-    """pg_stat_statements of one database, without the harness's own statements."""
+    """pg_stat_statements of one stage: what its role did in any database, and what others did in its own.
 
-    def __init__(self, admin_url: str, database: str) -> None:
+    A stage's role is called as its database is. What the administrator and our role `ours` did is no work.
+    """
+
+    def __init__(self, admin_url: str, stage: str, ours: str) -> None:
         self.connection = psycopg.connect(admin_url, autocommit=True)
-        self.database = database
+        self.names = {"stage": stage, "ours": ours}
         self.known: dict[str, bool] = {}
 
     def settle(self, deadline_s: float = 3.0) -> None:
@@ -58,13 +65,13 @@ class Counters:
 
     def busy(self) -> int:
         """The number of the candidate's connections that are in a statement or a transaction."""
-        row = self.connection.execute(BUSY, (self.database,)).fetchone()
+        row = self.connection.execute(BUSY, self.names).fetchone()
         return row[0] if row else 0
 
     def snapshot(self) -> dict[tuple[int, str], Work]:
         """Everything counted so far, by statement and role."""
         self.settle()
-        rows = self.connection.execute(SNAPSHOT, (self.database,)).fetchall()
+        rows = self.connection.execute(SNAPSHOT, self.names).fetchall()
         return {
             (queryid, role): Work(sql, role, calls, got, buffers)
             for queryid, role, sql, calls, got, buffers in rows
@@ -100,23 +107,30 @@ class Counters:
     def is_about_the_session(self, sql: str) -> bool:
         """Whether a statement reads the system's tables alone.
 
-        The statement is planned, never run, in the administrator's database, which has no catalog tables.
-        Before Postgres 16 there is no such plan, and no statement is about the session.
+        Before Postgres 16 there is no plan without parameters, and no statement is about the session.
         """
         if sql not in self.known:
-            self.known[sql] = self.reads_system_tables_alone(sql)
+            plan = self.plan_of(sql)
+            is_open = not RUNS_A_QUERY_IN_A_TEXT.search(json.dumps(plan))
+            self.known[sql] = bool(plan) and is_open and set(schemas(plan)) <= {"pg_catalog"}
         return self.known[sql]
 
-    def reads_system_tables_alone(self, sql: str) -> bool:
-        """Ask Postgres for the plan of a statement, and check which tables it reads."""
+    def plan_of(self, sql: str) -> dict[str, Any]:
+        """The plan of a statement in the administrator's database, which has no catalog tables; else empty.
+
+        A candidate wrote the text. It is planned and never run, for a role without power in this database, in
+        a transaction that is read-only and rolled back. A prepared text can hold no second statement.
+        """
         question = f"EXPLAIN (GENERIC_PLAN, VERBOSE, FORMAT JSON) {sql}"
-        try:
-            row = self.connection.execute(question.encode()).fetchone()
-        except psycopg.Error:
-            return False
-        plan = row[0][0]["Plan"] if row else {}
-        is_open = not RUNS_A_QUERY_IN_A_TEXT.search(json.dumps(plan))
-        return bool(plan) and is_open and set(schemas(plan)) <= {"pg_catalog"}
+        with self.connection.transaction(force_rollback=True):
+            self.connection.execute("SET TRANSACTION READ ONLY")
+            self.connection.execute(f"SET LOCAL ROLE {OWNER_ROLE}".encode())
+            session = self.connection.pgconn
+            session.prepare(b"", question.encode())
+            unknown: list[Any] = [None] * session.describe_prepared(b"").nparams
+            answer = session.exec_prepared(b"", unknown)
+        text = answer.get_value(0, 0) if answer.status == ExecStatus.TUPLES_OK else None
+        return json.loads(text)[0]["Plan"] if text else {}
 
     def close(self) -> None:
         """Close the connection."""
