@@ -9,7 +9,7 @@ import platform
 import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from evaluation.judge.verdicts import judge
 from evaluation.measure.cpu import measure_cpu
 from evaluation.measure.growth import CATALOGS, measure_growth
 from evaluation.measure.load import measure_load, measure_long
+from evaluation.measure.meter import metered
 from evaluation.measure.settings import Progress, Settings
 from evaluation.measure.suite import run_suite
 from evaluation.measure.tampering import (
@@ -196,8 +197,8 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
     files = fingerprint(candidate)
     with bench.stage(settings.products) as stage:
         progress(f"{candidate.name}: counting the work of single requests")
-        with stage.serving(candidate) as server, closing(stage.counters()) as counters:
-            work = measure_work(server, counters)
+        with metered(stage, candidate) as (server, meter):
+            work = measure_work(server, meter)
         cost = measure_cpu(stage, candidate)
         load: tuple[LoadSample, ...] = ()
         if settings.with_load:

@@ -12,16 +12,28 @@ from psycopg.pq import ExecStatus
 
 from evaluation.database.dataset import OWNER_ROLE
 
-LIVENESS = re.compile(
-    r"select (\$1|1)|select pg_catalog\.version\(\)|select current_schema\(\)|;", re.IGNORECASE
+CONNECTION = re.compile(
+    r"|select (\$1|1)|select pg_catalog\.version\(\)|select current_schema\(\)|"
+    r"(begin|start transaction|commit|end|rollback|abort|savepoint|release|set|reset|show|discard|deallocate"
+    r"|unlisten|close)\b[^;]*",
+    re.IGNORECASE,
 )
-"""Statements that a driver sends about its connection (pings, version), not about the catalog."""
+"""Statements about a connection and its transactions (pings, version, settings), not about the catalog."""
+
+CARRIES_A_QUERY = re.compile(r"declare\b|copy\s*\(|explain\b", re.IGNORECASE)
+"""Statements that Postgres counts twice: as what was sent, and as the query that they carry."""
+
+FOREIGN_KEY = re.compile(r"(SELECT \$?\d FROM|DELETE FROM) ONLY [^()]* OPERATOR\(pg_catalog\.=\)[^()]*$")
+"""What Postgres itself runs for a foreign key; it gives a client no row."""
+
+CONSTANT = r"(?:'(?:[^']|'')*'|-?[\w.$]+)"
+"""What a parameter stands for in a text that Postgres has counted."""
 
 RUNS_A_QUERY_IN_A_TEXT = re.compile(r"\w+_to_xml\w*|ts_stat|ts_rewrite")
 """Functions of Postgres that run SQL which they get as text: that statement is not counted by itself."""
 
 SNAPSHOT = """
-select s.queryid, r.rolname, s.query, s.calls, s.rows, s.shared_blks_hit + s.shared_blks_read
+select s.queryid, r.rolname, s.toplevel, s.query, s.calls, s.rows, s.shared_blks_hit + s.shared_blks_read
 from pg_stat_statements s
 join pg_database d on d.oid = s.dbid
 join pg_roles r on r.oid = s.userid
@@ -46,6 +58,15 @@ class Work:
     buffers: int
 
 
+Snapshot = dict[tuple[int, str, bool], Work]
+"""Work by the number of the statement, the role, and whether the client sent it or a function."""
+
+
+def is_about_the_connection(sql: str) -> bool:
+    """Whether a statement is not counted, whoever counts it."""
+    return bool(CONNECTION.fullmatch(sql.strip(" \t\r\n;")))
+
+
 class Counters:
     """pg_stat_statements of one stage: what its role did in any database, and what others did in its own.
 
@@ -68,17 +89,17 @@ class Counters:
         row = self.connection.execute(BUSY, self.names).fetchone()
         return row[0] if row else 0
 
-    def snapshot(self) -> dict[tuple[int, str], Work]:
+    def snapshot(self) -> Snapshot:
         """Everything counted so far, by statement and role."""
         self.settle()
         rows = self.connection.execute(SNAPSHOT, self.names).fetchall()
         return {
-            (queryid, role): Work(sql, role, calls, got, buffers)
-            for queryid, role, sql, calls, got, buffers in rows
-            if not LIVENESS.fullmatch(sql.strip())
+            (queryid, role, top): Work(sql, role, calls, got, buffers)
+            for queryid, role, top, sql, calls, got, buffers in rows
+            if not is_about_the_connection(sql) and not (CARRIES_A_QUERY if top else FOREIGN_KEY).match(sql)
         }
 
-    def since(self, before: dict[tuple[int, str], Work]) -> list[Work]:
+    def since(self, before: Snapshot) -> list[Work]:
         """The work that was done after the snapshot `before`."""
         spent = []
         for key, work in self.snapshot().items():
@@ -99,6 +120,11 @@ class Counters:
         """How many of these statements were about the session: drivers ask for settings and types."""
         return sum(work.calls for work in spent if self.is_about_the_session(work.sql))
 
+    def counted(self, statements: list[str]) -> int:
+        """How many statements that passed on the wire count, by the same rule."""
+        named = [one.strip(" \t\r\n;") for one in statements if not is_about_the_connection(one)]
+        return sum(not self.is_about_the_session(one) for one in named)
+
     def others(self, role: str) -> list[Work]:
         """The work so far that was done in other roles than the candidate's own."""
         done = [work for work in self.snapshot().values() if work.role != role]
@@ -107,12 +133,17 @@ class Counters:
     def is_about_the_session(self, sql: str) -> bool:
         """Whether a statement reads the system's tables alone.
 
+        Some texts cannot be planned once Postgres has taken the constants out; they are known from the wire.
         Before Postgres 16 there is no plan without parameters, and no statement is about the session.
         """
         if sql not in self.known:
             plan = self.plan_of(sql)
             is_open = not RUNS_A_QUERY_IN_A_TEXT.search(json.dumps(plan))
-            self.known[sql] = bool(plan) and is_open and set(schemas(plan)) <= {"pg_catalog"}
+            reads_system_tables_alone = is_open and set(schemas(plan)) <= {"pg_catalog"}
+            asked = (text for text, is_about_the_session in self.known.items() if is_about_the_session)
+            self.known[sql] = (
+                reads_system_tables_alone if plan else any(without_constants(sql, text) for text in asked)
+            )
         return self.known[sql]
 
     def plan_of(self, sql: str) -> dict[str, Any]:
@@ -135,6 +166,12 @@ class Counters:
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
+
+
+def without_constants(sql: str, text: str) -> bool:
+    """Whether a statement is this text, with parameters in the place of constants."""
+    constants = re.sub(r"\\\$\d+", lambda _: CONSTANT, re.escape(sql.strip()))
+    return bool(re.fullmatch(constants, text.strip()))
 
 
 def schemas(plan: dict[str, Any]) -> Iterator[str]:

@@ -50,15 +50,16 @@ class Stage:
         directory: Path,
         redis_url: str | None = None,
         *,
+        database_url: str | None = None,
         options: tuple[str, ...] = (),
         address: tuple[str, int] = FREE_PORT,
     ) -> Iterator[Server]:
-        """Serve a candidate on this stage; `options` are those of `serve.py`."""
+        """Serve a candidate on this stage, or on relays before it; `options` are those of `serve.py`."""
         handle, name = tempfile.mkstemp(".log", "server-", self.folder)
         open(handle, "wb").close()
-        log, redis_url = Path(name), redis_url or self.redis_url
+        database_url, redis_url = database_url or self.url, redis_url or self.redis_url
         with serving(
-            directory, self.url, redis_url, log, self.forkservers, options=options, address=address
+            directory, database_url, redis_url, Path(name), self.forkservers, options=options, address=address
         ) as server:
             yield server
 
