@@ -47,6 +47,9 @@ and state in ('active', 'idle in transaction')
 """
 
 
+SESSIONS = "select count(*) from pg_stat_activity where usename = %(stage)s"
+
+
 @dataclass(frozen=True, slots=True)
 class Work:
     """One kind of statement: calls, rows returned or changed, 8 kB buffers touched."""
@@ -87,6 +90,11 @@ class Counters:
     def busy(self) -> int:
         """The number of the candidate's connections that are in a statement or a transaction."""
         row = self.connection.execute(BUSY, self.names).fetchone()
+        return row[0] if row else 0
+
+    def sessions(self) -> int:
+        """The number of the candidate's connections, to whatever database."""
+        row = self.connection.execute(SESSIONS, self.names).fetchone()
         return row[0] if row else 0
 
     def snapshot(self) -> Snapshot:

@@ -4,6 +4,7 @@ The wire sees all that the candidate sends, failing statements included, unless 
 Postgres sees all that succeeds, whoever sent it, the statements inside functions included.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,9 @@ from evaluation.serving.workbench import Stage
 
 ABOUT_THE_CONNECTION = {"AUTH", "CLIENT", "HELLO", "PING", "SELECT"}
 """Commands to Redis that are not counted."""
+
+
+ENDS_WITHIN_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,15 @@ class Meter:
         """This moment. Of a statement that comes in between, the wire must not see less than Postgres."""
         statements, commands = len(self.postgres.log), len(self.redis.log)
         return Mark(statements, commands, self.counters.snapshot())
+
+    def connections_past_the_relay(self) -> int:
+        """How many connections Postgres has that the relay does not know, after those that just end."""
+        deadline = time.monotonic() + ENDS_WITHIN_S
+        while (unknown := self.counters.sessions() - len(self.postgres.open)) > 0:
+            if time.monotonic() > deadline:
+                return unknown
+            time.sleep(0.02)
+        return 0
 
     def since(self, mark: Mark) -> Spent:
         """What was sent and done since then."""

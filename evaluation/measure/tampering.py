@@ -170,6 +170,11 @@ class Observation:
             self.note("unseen_statements", detail)
         return max(spent.wire, spent.server)
 
+    def check_connections(self) -> None:
+        """Add a signal when the candidate has connections to Postgres that do not pass by us."""
+        if unknown := self.meter.connections_past_the_relay():
+            self.note("unseen_connections", f"{unknown} connections to Postgres that went past the relay")
+
     def first_request(
         self, path: str, expected: list[dict[str, Any]], headers: dict[str, str] | None = None
     ) -> int:
@@ -223,6 +228,7 @@ def observe_with_probe(observation: Observation) -> float:
     if browser > 2 * plain + BUDGET:
         detail = f"3 pages: {plain} statements for the harness, {browser} for a browser"
         observation.note("headers_matter", detail)
+    observation.check_connections()
     if not observation.server.ask("listening").get("listening"):
         observation.note("listener_removed", "the candidate removed the probe's hook from SQLAlchemy")
     return median_ms
@@ -236,6 +242,7 @@ def observe_without_probe(observation: Observation) -> float:
         if statements >= BUDGET:
             message = f"GET {path}: {statements} statements in a process without the probe"
             observation.broken.append(Broken(criterion, message))
+    observation.check_connections()
     return median_ms
 
 
