@@ -140,8 +140,8 @@ def recalled_or_measured(
 def prepared_workshop(settings: Settings, progress: Progress) -> Iterator[Workshop]:
     """A workshop with every dataset that the settings need."""
     progress(f"services: {settings.services}, new ones for each candidate")
-    sizes = [settings.products, dataset.SIZES["small"], dataset.SIZES["double"]]
-    sizes += CATALOGS if settings.with_growth else ()
+    always = (settings.products, dataset.SIZES["small"], dataset.SIZES["double"])
+    sizes = sorted({*always, *(CATALOGS if settings.with_growth else ())})
     progress(f"dataset: seeding {', '.join(f'{products:,}' for products in sizes)} products")
     with open_workshop(settings.services, sizes) as shop:
         yield shop
