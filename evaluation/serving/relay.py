@@ -11,7 +11,7 @@ from evaluation.errors import InfrastructureError
 from evaluation.serving.wire import Wire
 
 CHUNK_BYTES = 1 << 16
-START_DEADLINE_S = 5.0
+START_DEADLINE_S = 30.0
 SETTLE_DEADLINE_S = 3.0
 
 
