@@ -268,7 +268,7 @@ def embedded_valkey(
         folder / "valkey.log",
         signal.SIGTERM,
         answers,
-        # Arguments can be read by everybody, and so could a file by this account.
+        # Arguments can be read by everybody until the server hides them.
         f"requirepass {password}\n",
     )
     with running(service, account.drop, cleaner, ports) as port:

@@ -173,6 +173,7 @@ def test_no_password_is_on_disk_or_in_a_command_line_and_each_workbench_has_anot
                 texts = [text_of(path) for path in places if path.is_file()]
                 assert not [one for one in passwords if any(one.encode() in text for text in texts)]
         assert workshop.seeded is not None
+        assert not (workshop.seeded.folder.parent / "password").exists()
         assert len(seen | {workshop.seeded.password}) == 5
 
 
