@@ -105,9 +105,9 @@ def verify(url: str, products: int) -> None:
         )
 
 
-def clone(admin_url: str, template: str, name: str, role: str) -> None:
-    """Copy the template to a database that only `role`, its members and the administrator may connect to."""
-    database, member = sql.Identifier(name), sql.Identifier(role)
+def clone(admin_url: str, template: str, name: str, role: str, ours: str) -> None:
+    """Copy the template to a database that only two roles may enter; in it, `ours` may make schemas too."""
+    database = sql.Identifier(name)
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
@@ -115,7 +115,9 @@ def clone(admin_url: str, template: str, name: str, role: str) -> None:
             )
         )
         close_to_candidates(admin, name)
-        admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, member))
+        for rights, member in (("CONNECT", role), ("CONNECT, CREATE", ours)):
+            grant = f"GRANT {rights} ON DATABASE {{}} TO {{}}"
+            admin.execute(sql.SQL(grant).format(database, sql.Identifier(member)))
 
 
 def close_to_candidates(admin: psycopg.Connection, name: str) -> None:

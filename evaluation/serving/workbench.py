@@ -95,7 +95,7 @@ class Workbench:
             stack.callback(drop_roles, admin_url, ours, name)
             self.cleaner.database(name, admin_url)
             stack.callback(dataset.drop, admin_url, name)
-            dataset.clone(admin_url, template, name, name)
+            dataset.clone(admin_url, template, name, name, ours)
             dataset.verify(dataset.other_database(admin_url, name), products)
             number = stack.enter_context(self.redis_database())
             stack.enter_context(redis_user(redis_url, number, name, password))
