@@ -3,14 +3,12 @@
 Postgres: https://www.postgresql.org/docs/current/protocol-message-formats.html. Redis: RESP.
 """
 
-import re
 from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
 ENCRYPTION_REQUESTS = (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"\x00\x00\x00\x08\x04\xd2\x16\x30")
 """SSLRequest and GSSENCRequest: they are refused here, because nothing could be read afterwards."""
-MAY_HIDE_A_SEMICOLON = re.compile(r"['\"$]|--|/\*")
 
 
 class Wire(Protocol):
@@ -140,11 +138,12 @@ class PostgresWire:
 
 
 def statements_in(text: str, completions: int) -> list[str]:
-    """The statements of a text of which so many have ended; the whole text for each if it cannot be cut."""
+    """The statements of a text of which so many have ended; the whole text for each if it cannot be cut.
+
+    A semicolon in a constant or a comment makes one piece more than there are statements.
+    """
     pieces = [piece.strip() for piece in text.split(";") if piece.strip()]
-    if len(pieces) == completions and not MAY_HIDE_A_SEMICOLON.search(text):
-        return pieces
-    return [text] * completions
+    return pieces if len(pieces) == completions else [text] * completions
 
 
 class RedisWire:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from urllib.parse import urlsplit
 
 import asyncpg
 import psycopg
@@ -13,7 +14,7 @@ import redis
 from evaluation.database.dataset import SIZES
 from evaluation.measure.meter import Meter
 from evaluation.serving.relay import Relay
-from evaluation.serving.wire import Messages, PostgresWire, RedisWire
+from evaluation.serving.wire import ENCRYPTION_REQUESTS, Messages, PostgresWire, RedisWire
 from evaluation.serving.workbench import Stage, open_workbench
 
 FUNCTION = """
@@ -171,9 +172,15 @@ def test_the_relay_knows_which_connections_are_open_and_busy(meter: Meter) -> No
     assert (in_transaction, idle) == ((1, 1), (1, 0))
 
 
-def test_encryption_is_refused_so_that_statements_can_be_read(meter: Meter) -> None:
-    with pytest.raises(psycopg.OperationalError, match="does not support SSL"):
-        psycopg.connect(meter.postgres.url, sslmode="require")
+@pytest.mark.parametrize("request_to_encrypt", ENCRYPTION_REQUESTS)
+def test_encryption_is_refused_whatever_the_server_says(request_to_encrypt: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        with Relay(f"postgresql://user:word@127.0.0.1:{port}/database", PostgresWire) as relay:
+            place = urlsplit(relay.url)
+            with socket.create_connection((place.hostname, place.port), 10) as client:
+                client.sendall(request_to_encrypt)
+                assert client.recv(1) == b"N"
 
 
 def test_commands_to_redis_are_counted(meter: Meter) -> None:
