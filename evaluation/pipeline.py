@@ -9,7 +9,7 @@ import platform
 import secrets
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ from evaluation.judge.verdicts import judge
 from evaluation.measure.cpu import measure_cpu
 from evaluation.measure.growth import CATALOGS, measure_growth
 from evaluation.measure.load import measure_load, measure_long
+from evaluation.measure.meter import metered
 from evaluation.measure.settings import Progress, Settings
 from evaluation.measure.suite import run_suite
 from evaluation.measure.tampering import (
@@ -60,7 +61,7 @@ from evaluation.report.judgement import judgement
 from evaluation.report.reuse import sides_of
 from evaluation.services import tied
 from evaluation.serving import sandbox
-from evaluation.serving.workbench import Workbench, open_workbench
+from evaluation.serving.workbench import Workbench, Workshop, open_workshop
 
 ROOT = Path(__file__).parents[1]
 BASELINE, REFERENCE = ROOT / "repository_before", ROOT / "repository_after"
@@ -73,11 +74,11 @@ ENDINGS = {
 
 
 def evaluate(candidate: Path, settings: Settings, progress: Progress) -> Evaluation:
-    """Measure the baseline and one candidate on the same services, and judge both."""
+    """Measure the baseline and one candidate, each on services of its own, and judge both."""
     started_at = datetime.now(UTC)
     candidates = [checked_directory(BASELINE), checked_directory(candidate)]
-    with prepared_workbench(settings, progress) as bench:
-        before, after = measure(bench, candidates, settings, progress)
+    with prepared_workshop(settings, progress) as shop:
+        before, after = measure(shop, candidates, settings, progress)
     return judged(before, after, settings, started_at)
 
 
@@ -90,8 +91,8 @@ def grade(
     """
     contents = {"before": content_digest(BASELINE), "after": content_digest(REFERENCE)}
     sides = sides_of(reuse, settings.conditions(), contents, settings.with_load) if reuse else None
-    with prepared_workbench(settings, progress) as bench:
-        before, reference = sides or recalled_or_measured(bench, [BASELINE, REFERENCE], settings, progress)
+    with prepared_workshop(settings, progress) as shop:
+        before, reference = sides or recalled_or_measured(shop, [BASELINE, REFERENCE], settings, progress)
         progress(f"reference: {outcome_of(reference, judge(reference)).name}{' (reused)' if sides else ''}")
         unlike = committed.mismatch(judgement(before, reference, "")["comparison"])
         for one in submissions:
@@ -100,11 +101,11 @@ def grade(
                 ending = Outcome("no_verdict", unlike)
                 yield judged(before, unmeasured, settings, datetime.now(UTC), ending)
             else:
-                yield grade_one(bench, one, before, settings, progress)
+                yield grade_one(shop, one, before, settings, progress)
 
 
 def grade_one(
-    bench: Workbench, submission: Submission, before: Measured, settings: Settings, progress: Progress
+    shop: Workshop, submission: Submission, before: Measured, settings: Settings, progress: Progress
 ) -> Evaluation:
     """Grade one submission; a failure on our side is retried once and never counts against it.
 
@@ -113,10 +114,10 @@ def grade_one(
     started_at = datetime.now(UTC)
     notes: tuple[str, ...] = ()
     for last_try in (False, True):
-        folder = bench.folder / "candidates" / secrets.token_hex(4) / submission.name
+        folder = shop.folder / "candidates" / secrets.token_hex(4) / submission.name
         try:
             notes = submission.as_folder(folder)
-            [measured] = recalled_or_measured(bench, [folder], settings, progress)
+            [measured] = recalled_or_measured(shop, [folder], settings, progress)
             return judged(before, measured, settings, started_at, None, notes)
         except CandidateError as error:
             progress(f"{submission.name}: {error}")
@@ -134,7 +135,7 @@ def grade_one(
 
 
 def recalled_or_measured(
-    bench: Workbench, candidates: list[Path], settings: Settings, progress: Progress
+    shop: Workshop, candidates: list[Path], settings: Settings, progress: Progress
 ) -> list[Measured]:
     """Measurements from the store where it has them; the other candidates are measured now."""
     conditions = settings.conditions()
@@ -144,34 +145,34 @@ def recalled_or_measured(
     for path in candidates:
         if path not in missing:
             progress(f"{path.name}: already measured, and nothing has changed since")
-    for path, measured in zip(missing, measure(bench, missing, settings, progress), strict=True):
+    for path, measured in zip(missing, measure(shop, missing, settings, progress), strict=True):
         store.keep(keys[path], measured)
         found[path] = measured
     return [replace(measured, candidate=path.name) for path, measured in found.items() if measured]
 
 
 @contextmanager
-def prepared_workbench(settings: Settings, progress: Progress) -> Iterator[Workbench]:
-    """Running services, with every dataset that the settings need."""
-    progress(f"services: starting ({settings.services})")
-    with open_workbench(settings.services) as bench:
-        progress(f"dataset: seeding {settings.products:,} products")
-        for products in (settings.products, dataset.SIZES["small"], dataset.SIZES["double"]):
-            dataset.ensure_template(bench.services.postgres_url, products)
-        for products in CATALOGS if settings.with_growth else ():
-            progress(f"dataset: seeding {products:,} products")
-            dataset.ensure_template(bench.services.postgres_url, products)
-        yield bench
+def prepared_workshop(settings: Settings, progress: Progress) -> Iterator[Workshop]:
+    """A workshop with every dataset that the settings need."""
+    progress(f"services: {settings.services}, new ones for each candidate")
+    always = (settings.products, dataset.SIZES["small"], dataset.SIZES["double"])
+    sizes = sorted({*always, *(CATALOGS if settings.with_growth else ())})
+    progress(f"dataset: seeding {', '.join(f'{products:,}' for products in sizes)} products")
+    with open_workshop(settings.services, sizes) as shop:
+        yield shop
 
 
-def measure(
-    bench: Workbench, candidates: list[Path], settings: Settings, progress: Progress
-) -> list[Measured]:
+def measure(shop: Workshop, candidates: list[Path], settings: Settings, progress: Progress) -> list[Measured]:
     """Measure private copies: work and load one candidate after another, the suites side by side."""
-    copies = [copied(path, bench.folder / "served" / secrets.token_hex(4) / path.name) for path in candidates]
-    requests = [measure_requests(bench, path, settings, progress) for path in copies]
-    growth = [measure_growth(bench, path, progress) if settings.with_growth else () for path in copies]
-    tests = measure_suites(bench, copies, settings.seed, progress)
+    copies = [copied(path, shop.folder / "served" / secrets.token_hex(4) / path.name) for path in candidates]
+    with ExitStack() as stack:
+        benches = [stack.enter_context(shop.workbench()) for _ in copies]
+        places = list(zip(benches, copies, strict=True))
+        requests = [measure_requests(bench, path, settings, progress) for bench, path in places]
+        growth = [
+            measure_growth(bench, path, progress) if settings.with_growth else () for bench, path in places
+        ]
+        tests = measure_suites(places, settings.seed, progress)
     return [
         Measured(
             path.name,
@@ -211,8 +212,8 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
     files = fingerprint(candidate)
     with bench.stage(settings.products) as stage:
         progress(f"{candidate.name}: counting the work of single requests")
-        with stage.serving(candidate) as server, closing(stage.counters()) as counters:
-            work = measure_work(server, counters)
+        with metered(stage, candidate) as (server, meter):
+            work = measure_work(server, meter)
         cost = measure_cpu(stage, candidate)
         load: tuple[LoadSample, ...] = ()
         if settings.with_load:
@@ -225,13 +226,13 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
     return Requests(work, (cost,), load, (*signals, *files_changed(files, candidate)))
 
 
-def measure_suites(bench: Workbench, candidates: list[Path], seed: int, progress: Progress) -> list[Tests]:
+def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Progress) -> list[Tests]:
     """Run the suite and the search for tampering on all candidates, side by side."""
     finished = []
-    with ThreadPoolExecutor(max(1, len(candidates))) as executor:
-        running = executor.map(lambda path: measure_tests(bench, path, seed, progress), candidates)
+    with ThreadPoolExecutor(max(1, len(places))) as executor:
+        running = executor.map(lambda place: measure_tests(*place, seed=seed, progress=progress), places)
         try:
-            for path, tests in zip(candidates, running, strict=True):
+            for (_, path), tests in zip(places, running, strict=True):
                 # The main thread reports the count: it is interrupted when a service stops, so a suite that
                 # lost its services is never counted.
                 passed = sum(test.outcome == "passed" for test in tests.suite.tests)
@@ -240,12 +241,13 @@ def measure_suites(bench: Workbench, candidates: list[Path], seed: int, progress
         except BaseException:
             # Nobody waits for the end of what does not count any more.
             tied.kill_all()
-            bench.forkservers.kill_servers()
+            for bench, _ in places:
+                bench.forkservers.kill_servers()
             raise
     return finished
 
 
-def measure_tests(bench: Workbench, candidate: Path, seed: int, progress: Progress) -> Tests:
+def measure_tests(bench: Workbench, candidate: Path, *, seed: int, progress: Progress) -> Tests:
     """Run the suite and the search for tampering; counters decide both, so other candidates may run too."""
     progress(f"{candidate.name}: running the suite")
     services, files = bench.services, fingerprint(candidate)

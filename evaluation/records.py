@@ -37,8 +37,8 @@ class SuiteRun:
 class WorkSample:
     """What one request cost: statements, rows, buffers, bytes.
 
-    Statements are counted by SQLAlchemy's hooks and by the server; `statements_session` are those of the
-    server's that are about the session.
+    Statements are counted by SQLAlchemy's hooks, by the server, and on the wire. `statements_session` are
+    those of the server's that are about the session, which do not count on the wire.
     """
 
     scenario: str
@@ -51,6 +51,8 @@ class WorkSample:
     wire_bytes: int
     body_digest: str
     statements_session: int = 0
+    statements_wire: int = 0
+    commands_redis: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,5 +62,5 @@ class Observer:
     def plans(self, spent: Spent) -> list[QueryPlan]:
         """The plans of the distinct SELECT statements of a block."""
         distinct = {statement["sql"]: statement for statement in spent.hooked}
-        plans = (explain(self.stage.admin_url, statement) for statement in distinct.values())
+        plans = (explain(self.stage.url, statement) for statement in distinct.values())
         return [plan for plan in plans if plan is not None]

@@ -8,27 +8,46 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg.pq import ExecStatus
 
-LIVENESS = re.compile(
-    r"select (\$1|1)|select pg_catalog\.version\(\)|select current_schema\(\)|;", re.IGNORECASE
+from evaluation.database.dataset import OWNER_ROLE
+
+CONNECTION = re.compile(
+    r"|select (\$1|1)|select pg_catalog\.version\(\)|select current_schema\(\)|"
+    r"(begin|start transaction|commit|end|rollback|abort|savepoint|release|set|reset|show|discard|deallocate"
+    r"|unlisten|close)\b[^;]*",
+    re.IGNORECASE,
 )
-"""Statements that a driver sends about its connection (pings, version), not about the catalog."""
+"""Statements about a connection and its transactions (pings, version, settings), not about the catalog."""
+
+CARRIES_A_QUERY = re.compile(r"declare\b|copy\s*\(|explain\b", re.IGNORECASE)
+"""Statements that Postgres counts twice: as what was sent, and as the query that they carry."""
+
+FOREIGN_KEY = re.compile(r"(SELECT \$?\d FROM|DELETE FROM) ONLY [^()]* OPERATOR\(pg_catalog\.=\)[^()]*$")
+"""What Postgres itself runs for a foreign key; it gives a client no row."""
+
+CONSTANT = r"(?:'(?:[^']|'')*'|-?[\w.$]+)"
+"""What a parameter stands for in a text that Postgres has counted."""
 
 RUNS_A_QUERY_IN_A_TEXT = re.compile(r"\w+_to_xml\w*|ts_stat|ts_rewrite")
 """Functions of Postgres that run SQL which they get as text: that statement is not counted by itself."""
 
 SNAPSHOT = """
-select s.queryid, r.rolname, s.query, s.calls, s.rows, s.shared_blks_hit + s.shared_blks_read
+select s.queryid, r.rolname, s.toplevel, s.query, s.calls, s.rows, s.shared_blks_hit + s.shared_blks_read
 from pg_stat_statements s
 join pg_database d on d.oid = s.dbid
 join pg_roles r on r.oid = s.userid
-where d.datname = %s and r.rolname <> current_user
+where %(stage)s in (d.datname, r.rolname) and r.rolname not in (current_user, %(ours)s)
 """
 
 BUSY = """
 select count(*) from pg_stat_activity
-where datname = %s and usename <> current_user and state in ('active', 'idle in transaction')
+where datname = %(stage)s and usename not in (current_user, %(ours)s)
+and state in ('active', 'idle in transaction')
 """
+
+
+SESSIONS = "select count(*) from pg_stat_activity where usename = %(stage)s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +61,24 @@ class Work:
     buffers: int
 
 
-class Counters:
-    """pg_stat_statements of one database, without the harness's own statements."""
+Snapshot = dict[tuple[int, str, bool], Work]
+"""Work by the number of the statement, the role, and whether the client sent it or a function."""
 
-    def __init__(self, admin_url: str, database: str) -> None:
+
+def is_about_the_connection(sql: str) -> bool:
+    """Whether a statement is not counted, whoever counts it."""
+    return bool(CONNECTION.fullmatch(sql.strip(" \t\r\n;")))
+
+
+class Counters:
+    """pg_stat_statements of one stage: what its role did in any database, and what others did in its own.
+
+    A stage's role is called as its database is. What the administrator and our role `ours` did is no work.
+    """
+
+    def __init__(self, admin_url: str, stage: str, ours: str) -> None:
         self.connection = psycopg.connect(admin_url, autocommit=True)
-        self.database = database
+        self.names = {"stage": stage, "ours": ours}
         self.known: dict[str, bool] = {}
 
     def settle(self, deadline_s: float = 3.0) -> None:
@@ -58,20 +89,25 @@ class Counters:
 
     def busy(self) -> int:
         """The number of the candidate's connections that are in a statement or a transaction."""
-        row = self.connection.execute(BUSY, (self.database,)).fetchone()
+        row = self.connection.execute(BUSY, self.names).fetchone()
         return row[0] if row else 0
 
-    def snapshot(self) -> dict[tuple[int, str], Work]:
+    def sessions(self) -> int:
+        """The number of the candidate's connections, to whatever database."""
+        row = self.connection.execute(SESSIONS, self.names).fetchone()
+        return row[0] if row else 0
+
+    def snapshot(self) -> Snapshot:
         """Everything counted so far, by statement and role."""
         self.settle()
-        rows = self.connection.execute(SNAPSHOT, (self.database,)).fetchall()
+        rows = self.connection.execute(SNAPSHOT, self.names).fetchall()
         return {
-            (queryid, role): Work(sql, role, calls, got, buffers)
-            for queryid, role, sql, calls, got, buffers in rows
-            if not LIVENESS.fullmatch(sql.strip())
+            (queryid, role, top): Work(sql, role, calls, got, buffers)
+            for queryid, role, top, sql, calls, got, buffers in rows
+            if not is_about_the_connection(sql) and not (CARRIES_A_QUERY if top else FOREIGN_KEY).match(sql)
         }
 
-    def since(self, before: dict[tuple[int, str], Work]) -> list[Work]:
+    def since(self, before: Snapshot) -> list[Work]:
         """The work that was done after the snapshot `before`."""
         spent = []
         for key, work in self.snapshot().items():
@@ -92,6 +128,11 @@ class Counters:
         """How many of these statements were about the session: drivers ask for settings and types."""
         return sum(work.calls for work in spent if self.is_about_the_session(work.sql))
 
+    def counted(self, statements: list[str]) -> int:
+        """How many statements that passed on the wire count, by the same rule."""
+        named = [one.strip(" \t\r\n;") for one in statements if not is_about_the_connection(one)]
+        return sum(not self.is_about_the_session(one) for one in named)
+
     def others(self, role: str) -> list[Work]:
         """The work so far that was done in other roles than the candidate's own."""
         done = [work for work in self.snapshot().values() if work.role != role]
@@ -100,27 +141,45 @@ class Counters:
     def is_about_the_session(self, sql: str) -> bool:
         """Whether a statement reads the system's tables alone.
 
-        The statement is planned, never run, in the administrator's database, which has no catalog tables.
-        Before Postgres 16 there is no such plan, and no statement is about the session.
+        Some texts cannot be planned once Postgres has taken the constants out; they are known from the wire.
+        Before Postgres 16 there is no plan without parameters, and no statement is about the session.
         """
         if sql not in self.known:
-            self.known[sql] = self.reads_system_tables_alone(sql)
+            plan = self.plan_of(sql)
+            is_open = not RUNS_A_QUERY_IN_A_TEXT.search(json.dumps(plan))
+            reads_system_tables_alone = is_open and set(schemas(plan)) <= {"pg_catalog"}
+            asked = (text for text, is_about_the_session in self.known.items() if is_about_the_session)
+            self.known[sql] = (
+                reads_system_tables_alone if plan else any(without_constants(sql, text) for text in asked)
+            )
         return self.known[sql]
 
-    def reads_system_tables_alone(self, sql: str) -> bool:
-        """Ask Postgres for the plan of a statement, and check which tables it reads."""
+    def plan_of(self, sql: str) -> dict[str, Any]:
+        """The plan of a statement in the administrator's database, which has no catalog tables; else empty.
+
+        A candidate wrote the text. It is planned and never run, for a role without power in this database, in
+        a transaction that is read-only and rolled back. A prepared text can hold no second statement.
+        """
         question = f"EXPLAIN (GENERIC_PLAN, VERBOSE, FORMAT JSON) {sql}"
-        try:
-            row = self.connection.execute(question.encode()).fetchone()
-        except psycopg.Error:
-            return False
-        plan = row[0][0]["Plan"] if row else {}
-        is_open = not RUNS_A_QUERY_IN_A_TEXT.search(json.dumps(plan))
-        return bool(plan) and is_open and set(schemas(plan)) <= {"pg_catalog"}
+        with self.connection.transaction(force_rollback=True):
+            self.connection.execute("SET TRANSACTION READ ONLY")
+            self.connection.execute(f"SET LOCAL ROLE {OWNER_ROLE}".encode())
+            session = self.connection.pgconn
+            session.prepare(b"", question.encode())
+            unknown: list[Any] = [None] * session.describe_prepared(b"").nparams
+            answer = session.exec_prepared(b"", unknown)
+        text = answer.get_value(0, 0) if answer.status == ExecStatus.TUPLES_OK else None
+        return json.loads(text)[0]["Plan"] if text else {}
 
     def close(self) -> None:
         """Close the connection."""
         self.connection.close()
+
+
+def without_constants(sql: str, text: str) -> bool:
+    """Whether a statement is this text, with parameters in the place of constants."""
+    constants = re.sub(r"\\\$\d+", lambda _: CONSTANT, re.escape(sql.strip()))
+    return bool(re.fullmatch(constants, text.strip()))
 
 
 def schemas(plan: dict[str, Any]) -> Iterator[str]:

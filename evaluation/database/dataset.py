@@ -39,6 +39,7 @@ def ensure_template(admin_url: str, products: int) -> str:
     name = f"hofaz9_{content_key(products)}"
     with psycopg.connect(admin_url, autocommit=True) as admin:
         # When two harnesses use one server, the second waits here and then finds the template.
+        admin.execute("SET lock_timeout = '5min'")
         admin.execute("select pg_advisory_lock(hashtext('hofaz9'))")
         query = "select shobj_description(oid, 'pg_database') from pg_database where datname = %s"
         row = admin.execute(query, (name,)).fetchone()
@@ -49,6 +50,7 @@ def ensure_template(admin_url: str, products: int) -> str:
         ensure_owner(admin)
         building = f"hofaz9_building_{secrets.token_hex(4)}"
         admin.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(building)))
+        close_to_candidates(admin, building)
         try:
             fill(other_database(admin_url, building), products)
             admin.execute(
@@ -103,17 +105,24 @@ def verify(url: str, products: int) -> None:
         )
 
 
-def clone(admin_url: str, template: str, name: str, role: str) -> None:
-    """Copy the template to a database that only `role` and the administrator may connect to."""
-    database, member = sql.Identifier(name), sql.Identifier(role)
+def clone(admin_url: str, template: str, name: str, role: str, ours: str) -> None:
+    """Copy the template to a database that only two roles may enter; in it, `ours` may make schemas too."""
+    database = sql.Identifier(name)
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(
             sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY FILE_COPY").format(
                 database, sql.Identifier(template)
             )
         )
-        admin.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(database))
-        admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(database, member))
+        close_to_candidates(admin, name)
+        for rights, member in (("CONNECT", role), ("CONNECT, CREATE", ours)):
+            grant = f"GRANT {rights} ON DATABASE {{}} TO {{}}"
+            admin.execute(sql.SQL(grant).format(database, sql.Identifier(member)))
+
+
+def close_to_candidates(admin: psycopg.Connection, name: str) -> None:
+    """Let nobody into a database but those who are named afterwards; before, every role may enter."""
+    admin.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 
 def drop(admin_url: str, name: str) -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import psycopg
 
+READ_ONLY = "-c default_transaction_read_only=on -c lock_timeout=10s -c statement_timeout=60s"
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -41,16 +43,22 @@ class QueryPlan:
 
 
 def explain(url: str, statement: dict[str, Any]) -> QueryPlan | None:
-    """The plan of a recorded SELECT; None for other statements, which must not run again."""
+    """The plan of a recorded SELECT; None for other statements, which must not run again.
+
+    `url` is that of the candidate: a statement is its text, which may do more than to read. It runs in a
+    transaction that is read-only and rolled back. A binary answer comes by the extended protocol alone, which
+    takes one statement and no second behind it.
+    """
     sql: str = statement["sql"]
     if not sql.lstrip().lower().startswith(("select", "with")):
         return None
     numbered = statement["style"].startswith("numeric")
-    factory: Any = psycopg.RawCursor if numbered else psycopg.ClientCursor
-    with psycopg.connect(url, autocommit=True) as connection, factory(connection) as cursor:
+    factory: Any = psycopg.RawCursor if numbered else psycopg.Cursor
+    with psycopg.connect(url, options=READ_ONLY) as connection, factory(connection) as cursor:
         query = f"EXPLAIN (ANALYZE, BUFFERS, VERBOSE, FORMAT JSON) {sql}"
-        cursor.execute(query, statement["parameters"] or None)
+        cursor.execute(query, statement["parameters"], binary=True)
         root = cursor.fetchone()[0][0]["Plan"]
+        connection.rollback()
     return QueryPlan(
         sql,
         root["Actual Rows"] * root["Actual Loops"],

@@ -28,7 +28,7 @@ from evaluation.measure.yardsticks import Floor, ceiling
 from evaluation.records import CpuCost, LoadSample, Round
 from evaluation.serving.connection import Answer, AnswerError, Connection
 from evaluation.serving.server import Server
-from evaluation.serving.workbench import CLAIM, Stage
+from evaluation.serving.workbench import Stage
 
 FEW_ROUNDS = 2
 WARM_UP_S = 0.1
@@ -283,7 +283,6 @@ def first_page(server: Server) -> Answer:
 
 
 def empty_cache(stage: Stage) -> None:
-    """Empty the stage's Redis database, except for our claim, so that the next request is cold."""
+    """Empty the stage's Redis database, so that the next request is cold."""
     with redis.Redis.from_url(stage.redis_url) as client:
-        if keys := [key for key in client.scan_iter(count=1000) if key != CLAIM.encode()]:
-            client.delete(*keys)
+        client.flushdb()

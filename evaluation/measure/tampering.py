@@ -18,10 +18,10 @@ import psycopg
 
 from evaluation.candidates.fingerprint import changed, fingerprint
 from evaluation.database import dataset
-from evaluation.database.counters import Counters, Work
 from evaluation.database.dataset import SIZES
 from evaluation.database.expected import difference, expected_categories, expected_products
 from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.measure.meter import Mark, Meter, metered
 from evaluation.measure.work import fetch
 from evaluation.records import Broken, Signal, WorkSample
 from evaluation.serving import sandbox
@@ -77,11 +77,10 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> Findings:
     with bench.stage(SIZES["small"]) as stage:
         change_rows(stage)
         rows = row_counts(stage)
-        with stage.serving(candidate) as server, closing(stage.counters()) as counters:
-            watched_ms = observe_with_probe(Observation(server, stage, counters, signals, broken))
-        without_probe = ("--without-probe",)
-        with stage.serving(candidate, options=without_probe) as server, closing(stage.counters()) as counters:
-            unwatched_ms = observe_without_probe(Observation(server, stage, counters, signals, broken))
+        with metered(stage, candidate) as (server, meter):
+            watched_ms = observe_with_probe(Observation(server, stage, meter, signals, broken))
+        with metered(stage, candidate, ("--without-probe",)) as (server, meter):
+            unwatched_ms = observe_without_probe(Observation(server, stage, meter, signals, broken))
         signals += roles_taken(stage)
         rows_after = row_counts(stage)
     if rows_after != rows:
@@ -99,12 +98,15 @@ def row_counts(stage: Stage) -> tuple[int, ...]:
 
 
 def signals_in_work(work: tuple[WorkSample, ...]) -> tuple[Signal, ...]:
-    """Signals in the counted requests: work that the hooks did not see."""
+    """Signals in the counted requests: work that the hooks did not see, or that was not sent on the wire."""
     signals = []
     for one in work:
         by_server = one.statements_server - one.statements_session
-        if one.statements_hook < by_server:
-            detail = f"{by_server} statements by Postgres, {one.statements_hook} by the hooks"
+        if min(one.statements_hook, one.statements_wire) < max(one.statements_wire, by_server):
+            detail = (
+                f"{by_server} statements by Postgres, {one.statements_wire} on the wire, "
+                f"{one.statements_hook} by the hooks"
+            )
             signals.append(Signal("unseen_statements", f"{one.scenario}: {detail}"))
     return tuple(signals)
 
@@ -152,7 +154,7 @@ class Observation:
 
     server: Server
     stage: Stage
-    counters: Counters
+    meter: Meter
     signals: list[Signal]
     broken: list[Broken]
 
@@ -160,10 +162,18 @@ class Observation:
         """Add a signal."""
         self.signals.append(Signal(name, detail))
 
-    def spent(self, since: dict[tuple[int, str], Work]) -> int:
-        """Statements since a snapshot, without those about the session."""
-        work = self.counters.since(since)
-        return sum(one.calls for one in work) - self.counters.session(work)
+    def spent(self, since: Mark, what: str) -> int:
+        """Statements since a mark: those that were sent; a signal when Postgres did more than was sent."""
+        spent = self.meter.since(since)
+        if spent.wire < spent.server:
+            detail = f"{what}: {spent.server} statements by Postgres, {spent.wire} on the wire"
+            self.note("unseen_statements", detail)
+        return max(spent.wire, spent.server)
+
+    def check_connections(self) -> None:
+        """Add a signal when the candidate has connections to Postgres that do not pass by us."""
+        if unknown := self.meter.connections_past_the_relay():
+            self.note("unseen_connections", f"{unknown} connections to Postgres that went past the relay")
 
     def first_request(
         self, path: str, expected: list[dict[str, Any]], headers: dict[str, str] | None = None
@@ -172,9 +182,9 @@ class Observation:
 
         A right body that cost no statement was read before: pages may be made at the start.
         """
-        before = self.counters.snapshot()
+        before = self.meter.mark()
         body = body_of(self.server, path, headers)
-        statements = self.spent(before)
+        statements = self.spent(before, f"GET {path}")
         wrong = difference(items(body), expected)
         if wrong and statements == 0:
             self.note("canned_body", f"GET {path}: {wrong}, and no table was read for it")
@@ -197,38 +207,61 @@ def observe_with_probe(observation: Observation) -> float:
     observation.first_request("/categories", expected_categories(observation.stage.admin_url))
     median_ms = warm_up(observation.server)
     for path, rest in {**PAGES, **details()}.items():
-        before, count_before = observation.counters.snapshot(), observation.server.ask("count")["count"]
+        count_before, before = observation.server.ask("count")["count"], observation.meter.mark()
         statements = observation.first_products(path, rest)
         by_hooks = observation.server.ask("count")["count"] - count_before
         if by_hooks < statements:
-            detail = f"GET {path}: {statements} statements by Postgres, {by_hooks} by the hooks"
+            detail = f"GET {path}: {statements} statements, {by_hooks} by the hooks"
             observation.note("unseen_statements", detail)
         if path in PAGES:
             time.sleep(LATE_S)
-            late = observation.spent(before) - statements
+            late = observation.spent(before, f"after GET {path}") - statements
             if statements < BUDGET and late >= REFRESH:
                 detail = f"GET {path}: {late} more statements after the answer"
                 observation.note("late_statements", detail)
-    before = observation.counters.snapshot()
+    before = observation.meter.mark()
     time.sleep(IDLE_S)
-    if (idle := observation.spent(before)) >= REFRESH:
+    if (idle := observation.spent(before, "without a request")) >= REFRESH:
         observation.note("background_work", f"{idle} statements in {IDLE_S} s without a request")
     plain = sum(observation.first_page(category) for category in (4, 5, 6))
     browser = sum(observation.first_page(category, BROWSER) for category in (7, 8, 9))
     if browser > 2 * plain + BUDGET:
         detail = f"3 pages: {plain} statements for the harness, {browser} for a browser"
         observation.note("headers_matter", detail)
+    observation.check_connections()
     if not observation.server.ask("listening").get("listening"):
         observation.note("listener_removed", "the candidate removed the probe's hook from SQLAlchemy")
     return median_ms
 
 
 def observe_without_probe(observation: Observation) -> float:
-    """Check first requests of other pages in a process without the probe; return the median ms."""
+    """Check first requests in a process without the probe, against the budgets too; return the median ms."""
     median_ms = warm_up(observation.server)
-    for category in random.sample(range(14, 40), 3):
-        observation.first_page(category)
+    for path, (criterion, rest) in random_requests().items():
+        statements = observation.first_products(path, rest)
+        if statements >= BUDGET:
+            message = f"GET {path}: {statements} statements in a process without the probe"
+            observation.broken.append(Broken(criterion, message))
+    observation.check_connections()
     return median_ms
+
+
+def random_requests() -> dict[str, tuple[str, str]]:
+    """Paths that nobody can foresee, the criteria of their budgets, and the SQL that selects the products."""
+    found = {}
+    for category in random.sample(range(14, 40), 3):
+        limit, is_active = random.randint(10, 30), random.choice(("true", "false"))
+        path = f"/products?limit={limit}&category_id={category}&is_active={is_active}"
+        where = f"where is_active = {is_active} and category_id = {category}"
+        found[path] = ("R02.1", f"{where} order by id limit {limit}")
+    one, *several = random.sample(range(1100, 1900), 12)
+    found[f"/products/{one}"] = ("R02.2", f"where id = {one}")
+    listed = ",".join(map(str, several))
+    found[f"/products/batch?ids={listed}"] = (
+        "R02.2",
+        f"where id in ({listed}) order by array_position(array[{listed}], id)",
+    )
+    return found
 
 
 def warm_up(server: Server) -> float:

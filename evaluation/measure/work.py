@@ -1,9 +1,12 @@
-"""Measures the work of single requests over warm connections; hooks and Postgres both count statements."""
+"""Measures the work of single requests over warm connections.
+
+Statements are counted by hooks, on the wire and by Postgres.
+"""
 
 from contextlib import closing
 from hashlib import sha256
 
-from evaluation.database.counters import Counters
+from evaluation.measure.meter import Meter
 from evaluation.records import WorkSample
 from evaluation.serving.connection import AnswerError, Connection
 from evaluation.serving.server import Server
@@ -18,29 +21,31 @@ SCENARIOS = {
 }
 
 
-def measure_work(server: Server, counters: Counters) -> tuple[WorkSample, ...]:
+def measure_work(server: Server, meter: Meter) -> tuple[WorkSample, ...]:
     """Send one request of every scenario, in order, and record the work of each."""
     fetch(server, "/products/1")
-    return tuple(measure_one(server, counters, name, path) for name, path in SCENARIOS.items())
+    return tuple(measure_one(server, meter, name, path) for name, path in SCENARIOS.items())
 
 
-def measure_one(server: Server, counters: Counters, name: str, path: str) -> WorkSample:
+def measure_one(server: Server, meter: Meter, name: str, path: str) -> WorkSample:
     """Send one request, and record its work."""
-    # Hooks first: of a statement that comes in between, for a refresh, Postgres must not see more than they.
-    hooked, before = server.ask("count")["count"], counters.snapshot()
+    # Hooks first: of a statement that comes in between, for a refresh, others must not see more than they.
+    hooked, before = server.ask("count")["count"], meter.mark()
     status, wire, body = fetch(server, path)
-    spent = counters.since(before)
+    spent = meter.since(before)
     return WorkSample(
         scenario=name,
         status=status,
         statements_hook=server.ask("count")["count"] - hooked,
-        statements_server=sum(work.calls for work in spent),
-        rows=sum(work.rows for work in spent),
-        buffers=sum(work.buffers for work in spent),
+        statements_server=spent.server + spent.session,
+        rows=sum(work.rows for work in spent.work),
+        buffers=sum(work.buffers for work in spent.work),
         body_bytes=len(body),
         wire_bytes=wire,
         body_digest=sha256(body.partition(b'],"total":')[0]).hexdigest(),
-        statements_session=counters.session(spent),
+        statements_session=spent.session,
+        statements_wire=spent.wire,
+        commands_redis=spent.commands,
     )
 
 

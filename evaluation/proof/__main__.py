@@ -19,10 +19,10 @@ from random import Random
 from evaluation.errors import CandidateError
 from evaluation.measure.settings import Settings
 from evaluation.measure.suite import run_share
-from evaluation.pipeline import ROOT, prepared_workbench
+from evaluation.pipeline import ROOT, prepared_workshop
 from evaluation.proof.determinism import STUDIES, kinds, run_study
 from evaluation.proof.patched import PATCHES, graded, header, patched
-from evaluation.serving.workbench import Workbench
+from evaluation.serving.workbench import Workshop
 
 MATRIX = ROOT / "instances" / "mutants.json"
 WORKERS = 2
@@ -71,10 +71,10 @@ def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
         chosen = sorted(Random(options.seed).sample(chosen, min(options.sample, len(chosen))))
     if not chosen:
         parser.error(f"no such patch in {PATCHES / options.kind}")
-    runs: dict[str, Callable[[Workbench, Path], Finding]] = {
-        "mutants": lambda bench, path: run_mutant(bench, path, whole=options.whole),
-        "alternatives": lambda bench, path: run_whole(bench, path, "resolved"),
-        "cheats": lambda bench, path: run_whole(bench, path, header(path, "Expect")),
+    runs: dict[str, Callable[[Workshop, Path], Finding]] = {
+        "mutants": lambda shop, path: run_mutant(shop, path, whole=options.whole),
+        "alternatives": lambda shop, path: run_whole(shop, path, "resolved"),
+        "cheats": lambda shop, path: run_whole(shop, path, header(path, "Expect")),
     }
     findings = run_all(chosen, runs[options.kind])
     bad = [finding.name for finding in findings if not finding.good]
@@ -91,12 +91,12 @@ def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
     return 1 if bad else 0
 
 
-def run_all(patches: list[Path], run: Callable[[Workbench, Path], Finding]) -> list[Finding]:
+def run_all(patches: list[Path], run: Callable[[Workshop, Path], Finding]) -> list[Finding]:
     """Run all patches, two at a time; they may run together, because counters decide."""
-    with prepared_workbench(SETTINGS, lambda text: print(text, flush=True)) as bench:
+    with prepared_workshop(SETTINGS, lambda text: print(text, flush=True)) as shop:
 
         def numbered(number: int) -> Finding:
-            finding = run(bench, patches[number])
+            finding = run(shop, patches[number])
             print(f"{number + 1:3}/{len(patches)} {finding.name}: {finding.text}", flush=True)
             return finding
 
@@ -104,13 +104,14 @@ def run_all(patches: list[Path], run: Callable[[Workbench, Path], Finding]) -> l
             return list(executor.map(numbered, range(len(patches))))
 
 
-def run_mutant(bench: Workbench, patch: Path, *, whole: bool) -> Finding:
+def run_mutant(shop: Workshop, patch: Path, *, whole: bool) -> Finding:
     """Run the tests of the mutant's requirement, or the whole suite, on the mutant."""
     requirement = patch.stem[:3]
-    urls = (bench.services.postgres_url, bench.services.redis_url)
     try:
         only = None if whole else requirement
-        run = run_share(["tests"], patched(bench, patch), *urls, bench.folder, only)
+        with shop.workbench() as bench:
+            urls = (bench.services.postgres_url, bench.services.redis_url)
+            run = run_share(["tests"], patched(shop, patch), *urls, shop.folder, only)
     except CandidateError as error:
         return Finding(patch.stem, False, f"cannot be run: {error}")
     failed = [test for test in run.tests if test.outcome != "passed"]
@@ -123,10 +124,10 @@ def run_mutant(bench: Workbench, patch: Path, *, whole: bool) -> Finding:
     return Finding(patch.stem, bool(own), summary, own, others)
 
 
-def run_whole(bench: Workbench, patch: Path, expected: str) -> Finding:
+def run_whole(shop: Workshop, patch: Path, expected: str) -> Finding:
     """Grade a patched reference, and compare its outcome with the expected one."""
     try:
-        outcome, _ = graded(bench, patched(bench, patch), SETTINGS)
+        outcome, _ = graded(shop, patched(shop, patch), SETTINGS)
     except CandidateError as error:
         return Finding(patch.stem, False, f"cannot be run: {error}")
     good = outcome.name == expected

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.measure.settings import Settings
-from evaluation.pipeline import REFERENCE, prepared_workbench
+from evaluation.pipeline import REFERENCE, prepared_workshop
 from evaluation.proof.patched import PATCHES, graded, patched
 from evaluation.services.cleaner import Cleaner
-from evaluation.serving.workbench import Workbench
+from evaluation.serving.workbench import Workshop
 
 WANTED = {"mutants": "unresolved", "alternatives": "resolved", "slow": "unresolved"}
 
@@ -46,9 +46,9 @@ class Kind:
     wanted: str
     patch: Path | None = None
 
-    def folder(self, bench: Workbench) -> Path:
+    def folder(self, shop: Workshop) -> Path:
         """The candidate's folder."""
-        return patched(bench, self.patch) if self.patch else REFERENCE
+        return patched(shop, self.patch) if self.patch else REFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +93,13 @@ def run_study(chosen: list[Kind], settings: Settings, times: int) -> int:
 def grade_all(chosen: list[Kind], settings: Settings, times: int) -> dict[str, list[Grading]]:
     """Grade all candidates in every round; in every other round a process keeps one core busy."""
     gradings: dict[str, list[Grading]] = {kind.name: [] for kind in chosen}
-    with prepared_workbench(settings, lambda text: print(text, flush=True)) as bench:
-        folders = {kind.name: kind.folder(bench) for kind in chosen}
+    with prepared_workshop(settings, lambda text: print(text, flush=True)) as shop:
+        folders = {kind.name: kind.folder(shop) for kind in chosen}
         for number in range(times):
             busy = number % 2 == 1
-            with burning_core(bench.cleaner) if busy else nullcontext():
+            with burning_core(shop.cleaner) if busy else nullcontext():
                 for kind in chosen:
-                    one = grade_once(bench, folders[kind.name], settings, busy=busy)
+                    one = grade_once(shop, folders[kind.name], settings, busy=busy)
                     gradings[kind.name].append(one)
                     machine = "beside a busy process" if busy else "alone"
                     text = f"{one.outcome}, {one.took_s:.1f} s {machine}"
@@ -107,10 +107,10 @@ def grade_all(chosen: list[Kind], settings: Settings, times: int) -> dict[str, l
     return gradings
 
 
-def grade_once(bench: Workbench, folder: Path, settings: Settings, *, busy: bool) -> Grading:
+def grade_once(shop: Workshop, folder: Path, settings: Settings, *, busy: bool) -> Grading:
     """Grade one candidate once."""
     started = time.monotonic()
-    outcome, verdicts = graded(bench, folder, settings)
+    outcome, verdicts = graded(shop, folder, settings)
     words = {True: "passed", False: "failed", None: "unknown"}
     rows = tuple(f"{one.requirement} {words[one.passed]}" for one in verdicts)
     reason = " ".join(outcome.reason.split())

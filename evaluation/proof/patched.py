@@ -9,14 +9,14 @@ from evaluation.judge.verdicts import judge
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import ENDINGS, REFERENCE, ROOT, measure
 from evaluation.records import Outcome, Verdict
-from evaluation.serving.workbench import Workbench
+from evaluation.serving.workbench import Workshop
 
 PATCHES = ROOT / "patches"
 
 
-def patched(bench: Workbench, patch: Path) -> Path:
+def patched(shop: Workshop, patch: Path) -> Path:
     """Copy the reference to a new folder and apply the patch there."""
-    folder = bench.folder / "patched" / patch.parent.name / patch.stem
+    folder = shop.folder / "patched" / patch.parent.name / patch.stem
     apply_patch(REFERENCE, patch.read_bytes(), folder)
     return folder
 
@@ -27,10 +27,10 @@ def header(patch: Path, name: str) -> str:
     return next(line.removeprefix(f"{name}: ") for line in lines if line.startswith(f"{name}: "))
 
 
-def graded(bench: Workbench, folder: Path, settings: Settings) -> tuple[Outcome, tuple[Verdict, ...]]:
+def graded(shop: Workshop, folder: Path, settings: Settings) -> tuple[Outcome, tuple[Verdict, ...]]:
     """Grade a candidate; no verdicts when it could not be measured."""
     try:
-        [measured] = measure(bench, [folder], settings, lambda text: None)
+        [measured] = measure(shop, [folder], settings, lambda text: None)
     except CandidateError as error:
         return Outcome(ENDINGS.get(type(error), "unresolved"), str(error)), ()
     except InfrastructureError as error:

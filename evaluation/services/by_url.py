@@ -50,9 +50,9 @@ def check_postgres(url: str) -> None:
 
 
 def check_redis(url: str) -> None:
-    """Raise InfrastructureError unless Redis answers."""
+    """Raise InfrastructureError unless Redis answers and lets us create users."""
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=5) as client:
-            client.ping()
+            client.acl_users()
     except (redis.RedisError, ValueError) as error:
-        raise InfrastructureError(f"REDIS_URL does not answer: {error}") from error
+        raise InfrastructureError(f"REDIS_URL does not answer, or gives no right to ACL: {error}") from error

@@ -15,6 +15,7 @@ import psycopg
 import redis
 
 from evaluation.errors import InfrastructureError
+from evaluation.services.administrator import take_over
 from evaluation.services.cleaner import Cleaner
 from evaluation.services.settings import POSTGRES_SETTINGS, VALKEY_SETTINGS
 
@@ -42,7 +43,7 @@ def docker_services(cleaner: Cleaner) -> Iterator[tuple[str, str]]:
     ):
         postgres_url = f"postgresql://hofaz9:{password}@{postgres_address}/postgres"
         redis_url = f"redis://:{password}@{redis_address}"
-        wait_for(POSTGRES_IMAGE, lambda: create_extension(postgres_url))
+        wait_for(POSTGRES_IMAGE, lambda: prepare(postgres_url))
         wait_for(REDIS_IMAGE, lambda: ping(redis_url))
         yield postgres_url, redis_url
 
@@ -114,10 +115,10 @@ def wait_for(image: str, answers: Callable[[], object]) -> None:
             return
 
 
-def create_extension(url: str) -> None:
-    """Create the extension that counts statements."""
+def prepare(url: str) -> None:
+    """Make Postgres ready, once it answers."""
     with psycopg.connect(url, connect_timeout=2, autocommit=True) as connection:
-        connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        take_over(connection)
 
 
 def ping(url: str) -> None:

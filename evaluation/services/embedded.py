@@ -11,8 +11,10 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +24,21 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from evaluation.errors import InfrastructureError
+from evaluation.services.administrator import encrypted, take_over
 from evaluation.services.cleaner import Cleaner
 from evaluation.services.program import Service, running
 from evaluation.services.settings import POSTGRES_SETTINGS, VALKEY_SETTINGS
 
 UNPRIVILEGED = "nobody"
+ADMIN = "hofaz9"
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """The files of a Postgres that was stopped, and the password of its administrator."""
+
+    folder: Path
+    password: str
 
 
 def package_folder(package: str) -> Path | None:
@@ -113,42 +125,53 @@ class Account:
                 self.own(path)
 
 
-@contextmanager
-def embedded_services(folder: Path, cleaner: Cleaner) -> Iterator[tuple[str, str]]:
-    """The URLs of Postgres (as administrator) and of Redis; both run until the block ends."""
+def account_for(folder: Path) -> Account:
+    """The account that runs the services, to which a folder is given."""
     account = Account()
     account.own(folder)
     folder.chmod(0o755)
+    return account
+
+
+@contextmanager
+def embedded_services(
+    folder: Path, cleaner: Cleaner, seeded: Cluster | None = None
+) -> Iterator[tuple[str, str]]:
+    """The URLs of Postgres (as administrator) and of Redis; both run until the block ends."""
+    account = account_for(folder)
     with (
-        embedded_postgres(folder, account, cleaner) as postgres_url,
+        embedded_postgres(folder, account, cleaner, seeded) as (postgres_url, _),
         embedded_valkey(folder, account, cleaner) as redis_url,
     ):
         yield postgres_url, redis_url
 
 
 @contextmanager
-def embedded_postgres(folder: Path, account: Account, cleaner: Cleaner) -> Iterator[str]:
-    """Run a new Postgres cluster until the block ends; yields its URL for the administrator."""
+def embedded_postgres(
+    folder: Path, account: Account, cleaner: Cleaner, seeded: Cluster | None = None
+) -> Iterator[tuple[str, Cluster]]:
+    """Run Postgres on a new cluster, or on a copy of one, until the block ends.
+
+    Yields its URL for the administrator, who gets a new password, and the cluster.
+    """
     install = account.reachable_postgres(postgres_folder(), folder)
-    password = secrets.token_hex(16)
-    cluster, password_file, sockets = folder / "pg", folder / "password", folder / "s"
-    for path in (cluster, sockets):
-        path.mkdir(mode=0o700)
-        account.own(path)
-    password_file.touch(mode=0o600)
-    password_file.write_text(password)
-    account.own(password_file)
-    initdb(install, cluster, password_file, account)
+    sockets = folder / "s"
+    sockets.mkdir(mode=0o700)
+    account.own(sockets)
+    first = copied_cluster(seeded, folder) if seeded else new_cluster(install, folder, account)
+    cluster = Cluster(first.folder, secrets.token_hex(16))
     settings = POSTGRES_SETTINGS | {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(sockets)}
-    base = [str(install / "bin" / "postgres"), "-D", str(cluster)]
+    base = [str(install / "bin" / "postgres"), "-D", str(cluster.folder)]
     base += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
-    def url(port: int) -> str:
-        return f"postgresql://hofaz9:{password}@127.0.0.1:{port}/postgres"
+    def url(port: int, password: str) -> str:
+        return f"postgresql://{ADMIN}:{password}@127.0.0.1:{port}/postgres"
 
     def answers(port: int, _pid: int) -> None:
-        with psycopg.connect(url(port), connect_timeout=2, autocommit=True) as connection:
-            connection.execute("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+        with psycopg.connect(url(port, first.password), connect_timeout=2, autocommit=True) as connection:
+            take_over(connection)
+            verifier = encrypted(connection, ADMIN, cluster.password)
+            connection.execute(f"ALTER ROLE {ADMIN} PASSWORD '{verifier}'".encode())
 
     service = Service(
         lambda port: [*base, "-c", f"port={port}"],
@@ -157,12 +180,51 @@ def embedded_postgres(folder: Path, account: Account, cleaner: Cleaner) -> Itera
         answers,
     )
     with running(service, account.drop, cleaner) as port:
-        yield url(port)
+        yield url(port, cluster.password), cluster
+
+
+@contextmanager
+def seeded_cluster(cleaner: Cleaner, fill: Callable[[str], None]) -> Iterator[Cluster]:
+    """A cluster that was filled once, for embedded services to start from; its files are kept for the block.
+
+    `fill` takes the URL of Postgres for the administrator.
+    """
+    with tempfile.TemporaryDirectory(prefix="hofaz9-seed-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        cleaner.folder(folder)
+        with embedded_postgres(folder, account_for(folder), cleaner) as (url, cluster):
+            fill(url)
+        yield cluster
+
+
+def copied_cluster(seeded: Cluster, folder: Path) -> Cluster:
+    """A copy of a cluster in `folder`; copies share their blocks where the file system can do that."""
+    copy = folder / "pg"
+    command = ["cp", "--archive", "--reflink=auto", str(seeded.folder), str(copy)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise InfrastructureError(f"the seeded database cannot be copied: {done.stderr[-2000:]}")
+    return Cluster(copy, seeded.password)
+
+
+def new_cluster(install: Path, folder: Path, account: Account) -> Cluster:
+    """An empty cluster in `folder`."""
+    cluster, password_file = Cluster(folder / "pg", secrets.token_hex(16)), folder / "password"
+    cluster.folder.mkdir(mode=0o700)
+    account.own(cluster.folder)
+    password_file.touch(mode=0o600)
+    account.own(password_file)
+    password_file.write_text(cluster.password)
+    try:
+        initdb(install, cluster.folder, password_file, account)
+    finally:
+        password_file.unlink()
+    return cluster
 
 
 def initdb(install: Path, cluster: Path, password_file: Path, account: Account) -> None:
     """Create an empty cluster."""
-    command = [str(install / "bin" / "initdb"), "-D", str(cluster), "-U", "hofaz9", "--no-sync"]
+    command = [str(install / "bin" / "initdb"), "-D", str(cluster), "-U", ADMIN, "--no-sync"]
     command += [
         "-A",
         "scram-sha-256",
@@ -186,14 +248,18 @@ def embedded_valkey(
 ) -> Iterator[str]:
     """Run a new, empty Valkey until the block ends; yields its URL without a database number."""
     binary = account.reachable_binary(valkey_binary(), folder)
+    password = secrets.token_hex(16)
     settings = VALKEY_SETTINGS | {"bind": "127.0.0.1", "dir": str(folder)}
-    base = [str(binary)]
+    base = [str(binary), "-"]
     base += [word for name, value in settings.items() for word in (f"--{name}", value)]
+
+    def url(port: int) -> str:
+        return f"redis://:{password}@127.0.0.1:{port}"
 
     def answers(port: int, pid: int) -> None:
         # Another server may have taken the port: only the process that we started counts.
         once = Retry(NoBackoff(), 0)
-        with redis.Redis(host="127.0.0.1", port=port, socket_timeout=0.5, retry=once) as client:
+        with redis.Redis.from_url(url(port), socket_timeout=0.5, retry=once) as client:
             if client.info("server")["process_id"] != pid:
                 raise redis.ConnectionError("another server answers on this port")
 
@@ -202,6 +268,8 @@ def embedded_valkey(
         folder / "valkey.log",
         signal.SIGTERM,
         answers,
+        # Arguments can be read by everybody until the server hides them.
+        f"requirepass {password}\n",
     )
     with running(service, account.drop, cleaner, ports) as port:
-        yield f"redis://127.0.0.1:{port}"
+        yield url(port)

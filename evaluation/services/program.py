@@ -30,7 +30,7 @@ def free_port() -> int:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """How to start a server on a port, how to stop it, and where it logs.
+    """How to start a server on a port, how to stop it, where it logs, and what it reads from its stdin.
 
     `answers` takes the port and the pid; it raises an error until the server answers.
     """
@@ -39,6 +39,7 @@ class Service:
     log: Path
     stop_signal: signal.Signals
     answers: Callable[[int, int], None]
+    stdin: str = ""
 
 
 class PortTaken(Exception):
@@ -71,15 +72,19 @@ def running(
 def launch(service: Service, port: int, drop: dict[str, Any]) -> subprocess.Popen[bytes]:
     """Start the process of a service in its own session."""
     with service.log.open("wb") as output:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             service.command(port),
             cwd="/",
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             start_new_session=True,
             **drop,
         )
+    assert process.stdin is not None
+    with process.stdin:
+        process.stdin.write(service.stdin.encode())
+    return process
 
 
 def stop(process: subprocess.Popen[bytes], first_signal: signal.Signals) -> None:

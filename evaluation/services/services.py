@@ -10,7 +10,7 @@ from evaluation.errors import UsageError
 from evaluation.services.by_url import running_services
 from evaluation.services.cleaner import Cleaner
 from evaluation.services.containers import docker_services
-from evaluation.services.embedded import embedded_services
+from evaluation.services.embedded import Cluster, embedded_services
 from evaluation.services.watch import Watch
 
 MODES = ("embedded", "docker", "url")
@@ -27,21 +27,25 @@ class Services:
 
 @contextmanager
 def open_services(
-    mode: str = "embedded", *, cleaner: Cleaner, folder: Path | None = None
+    mode: str = "embedded", *, cleaner: Cleaner, folder: Path | None = None, seeded: Cluster | None = None
 ) -> Iterator[Services]:
-    """Provide the services of a mode until the block ends; embedded services keep their files in `folder`.
+    """Provide the services of a mode until the block ends.
+
+    Embedded services keep their files in `folder`; Postgres starts on a copy of `seeded`, if that is given.
 
     Raises InfrastructureError when a service stops before that, whatever else goes wrong in the block.
     """
     with (
-        started_services(mode, cleaner, folder) as services,
+        started_services(mode, cleaner, folder, seeded) as services,
         Watch(services.postgres_url, services.redis_url),
     ):
         yield services
 
 
 @contextmanager
-def started_services(mode: str, cleaner: Cleaner, folder: Path | None) -> Iterator[Services]:
+def started_services(
+    mode: str, cleaner: Cleaner, folder: Path | None, seeded: Cluster | None
+) -> Iterator[Services]:
     """Start the services of a mode; in the mode `url` they are only checked."""
     if mode == "url":
         yield Services(*running_services(), mode)
@@ -51,7 +55,7 @@ def started_services(mode: str, cleaner: Cleaner, folder: Path | None) -> Iterat
     elif mode == "embedded":
         with tempfile.TemporaryDirectory(prefix="hofaz9-", dir=folder, ignore_cleanup_errors=True) as name:
             cleaner.folder(Path(name))
-            with embedded_services(Path(name), cleaner) as (postgres_url, redis_url):
+            with embedded_services(Path(name), cleaner, seeded) as (postgres_url, redis_url):
                 yield Services(postgres_url, redis_url, mode)
     else:
         raise UsageError(f"unknown services mode {mode!r}: use one of {', '.join(MODES)}")

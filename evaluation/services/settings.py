@@ -12,7 +12,8 @@ POSTGRES_SETTINGS = {
     "jit": "off",
     "autovacuum": "off",
     "shared_preload_libraries": "pg_stat_statements",
-    "pg_stat_statements.track_utility": "off",
+    "pg_stat_statements.track": "all",
+    "pg_stat_statements.track_utility": "on",
     "pg_stat_statements.max": "10000",
 }
 VALKEY_SETTINGS = {"save": "", "appendonly": "no", "databases": "64", "maxmemory": "512mb"}

@@ -1,35 +1,41 @@
-"""The workbench: running services, and stages to serve candidates on, each stage with its own database."""
+"""The workshop, where every submission gets a workbench: services that no other submission has touched.
+
+On a workbench there are stages to serve a candidate on, each with its own database.
+"""
 
 import secrets
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import redis
-from psycopg import sql
 
 from evaluation.database import dataset
 from evaluation.database.counters import Counters
-from evaluation.errors import InfrastructureError
+from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.services.cleaner import Cleaner
+from evaluation.services.embedded import Cluster, seeded_cluster
 from evaluation.services.services import Services, open_services
+from evaluation.serving.logins import create_roles, drop_roles, redis_user, with_login
 from evaluation.serving.server import FREE_PORT, Server, serving
 from evaluation.serving.spawn import ForkServers
-
-CLAIM = "hofaz9:claimed"
-"""A key that marks a Redis database as in use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A clone of the dataset, a Postgres role and a Redis database, all for one candidate alone."""
+    """A clone of the dataset, a Postgres role and a Redis database, all for one candidate alone.
+
+    `admin_url` is our own login to the clone. It may do what the candidate may and no more, because what the
+    candidate hangs on its tables runs with the rights of whoever uses them. `counters_url` is that of the
+    administrator.
+    """
 
     database: str
     role: str
+    ours: str
     url: str
     admin_url: str
     counters_url: str
@@ -44,21 +50,22 @@ class Stage:
         directory: Path,
         redis_url: str | None = None,
         *,
+        database_url: str | None = None,
         options: tuple[str, ...] = (),
         address: tuple[str, int] = FREE_PORT,
     ) -> Iterator[Server]:
-        """Serve a candidate on this stage; `options` are those of `serve.py`."""
+        """Serve a candidate on this stage, or on relays before it; `options` are those of `serve.py`."""
         handle, name = tempfile.mkstemp(".log", "server-", self.folder)
         open(handle, "wb").close()
-        log, redis_url = Path(name), redis_url or self.redis_url
+        database_url, redis_url = database_url or self.url, redis_url or self.redis_url
         with serving(
-            directory, self.url, redis_url, log, self.forkservers, options=options, address=address
+            directory, database_url, redis_url, Path(name), self.forkservers, options=options, address=address
         ) as server:
             yield server
 
     def counters(self) -> Counters:
-        """The counters of Postgres for this stage's database."""
-        return Counters(self.counters_url, self.database)
+        """The counters of Postgres for this stage."""
+        return Counters(self.counters_url, self.role, self.ours)
 
 
 class Workbench:
@@ -72,79 +79,112 @@ class Workbench:
 
     @contextmanager
     def stage(self, products: int) -> Iterator[Stage]:
-        """A stage with a fresh clone of the dataset of this many products."""
-        admin_url = self.services.postgres_url
+        """A stage with a fresh clone of the dataset of this many products.
+
+        What goes wrong on the clone or in the Redis database is the candidate's doing: CandidateError.
+        """
+        admin_url, redis_url = self.services.postgres_url, self.services.redis_url.rstrip("/")
         template = dataset.ensure_template(admin_url, products)
         name = f"hofaz9_stage_{secrets.token_hex(4)}"
-        password = secrets.token_hex(16)
+        ours = f"{name}_ours"
+        password, our_password = secrets.token_hex(16), secrets.token_hex(16)
         with ExitStack() as stack:
-            self.cleaner.role(name, admin_url)
-            create_role(admin_url, name, password)
-            stack.callback(drop_role, admin_url, name)
+            for role in (name, ours):
+                self.cleaner.role(role, admin_url)
+            create_roles(admin_url, name, password, ours, our_password)
+            stack.callback(drop_roles, admin_url, ours, name)
             self.cleaner.database(name, admin_url)
             stack.callback(dataset.drop, admin_url, name)
-            dataset.clone(admin_url, template, name, name)
+            dataset.clone(admin_url, template, name, name, ours)
             dataset.verify(dataset.other_database(admin_url, name), products)
-            number = self.free_redis_database()
-            redis_url = f"{self.services.redis_url.rstrip('/')}/{number}"
-            stack.callback(empty_redis, redis_url)
-            yield Stage(
+            number = stack.enter_context(self.redis_database())
+            stack.enter_context(redis_user(redis_url, number, name, password))
+            stage = Stage(
                 name,
                 name,
+                ours,
                 with_login(admin_url, name, password, name),
-                dataset.other_database(admin_url, name),
+                with_login(admin_url, ours, our_password, name),
                 admin_url,
-                redis_url,
+                with_login(redis_url, name, password, number),
                 self.folder,
                 self.forkservers,
                 self.cleaner,
             )
+            try:
+                yield stage
+            except (psycopg.Error, redis.RedisError) as error:
+                raise CandidateError(
+                    f"its database or its Redis do not work as they should: {error}"
+                ) from error
 
-    def free_redis_database(self) -> int:
-        """The number of an unused Redis database, which is now claimed by a key of ours."""
+    @contextmanager
+    def redis_database(self) -> Iterator[str]:
+        """The number of an empty Redis database, which is ours until the block ends and is emptied then.
+
+        A lock in a database that no candidate can enter says that it is taken: a key could be removed.
+        """
+        with psycopg.connect(self.services.postgres_url, autocommit=True) as locks, ExitStack() as stack:
+            number, client = self.free_redis_database(locks)
+            stack.callback(client.close)
+            stack.callback(client.flushdb)
+            yield str(number)
+
+    def free_redis_database(self, locks: psycopg.Connection) -> tuple[int, redis.Redis]:
+        """An empty database that nobody else has locked."""
+        lock = "select pg_try_advisory_lock(hashtext('hofaz9 redis'), %s)"
         for number in range(1, 64):
-            with redis.Redis.from_url(f"{self.services.redis_url.rstrip('/')}/{number}") as client:
-                try:
-                    if client.dbsize() == 0 and client.set(CLAIM, 1, nx=True):
-                        return number
-                except redis.ResponseError:
-                    break
+            client = redis.Redis.from_url(f"{self.services.redis_url.rstrip('/')}/{number}")
+            try:
+                if locks.execute(lock, (number,)).fetchone() == (True,) and client.dbsize() == 0:
+                    return number, client
+            except redis.ResponseError:
+                break
+            client.close()
         raise InfrastructureError("no empty Redis database is left: run FLUSHDB in one of 1 to 15")
 
 
-def create_role(admin_url: str, name: str, password: str) -> None:
-    """Create a role that owns the catalog's tables and has no other rights."""
-    with psycopg.connect(admin_url, autocommit=True) as connection:
-        connection.execute(
-            sql.SQL("CREATE ROLE {} LOGIN PASSWORD {} IN ROLE {}").format(
-                sql.Identifier(name), sql.Literal(password), sql.Identifier(dataset.OWNER_ROLE)
-            )
-        )
+class Workshop:
+    """What all workbenches share: a folder, the cleaner, the fork servers, and the data sets."""
+
+    def __init__(
+        self, mode: str, cleaner: Cleaner, forkservers: ForkServers, folder: Path, seeded: Cluster | None
+    ) -> None:
+        self.mode = mode
+        self.cleaner = cleaner
+        self.forkservers = forkservers
+        self.folder = folder
+        self.seeded = seeded
+
+    @contextmanager
+    def workbench(self) -> Iterator[Workbench]:
+        """New services, which nobody has used; those that are named by URL are the same each time."""
+        with open_services(self.mode, cleaner=self.cleaner, seeded=self.seeded) as services:
+            yield Workbench(services, self.cleaner, self.forkservers, self.folder)
 
 
-def drop_role(admin_url: str, name: str) -> None:
-    """Drop the role."""
-    with psycopg.connect(admin_url, autocommit=True) as connection:
-        connection.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(name)))
+@contextmanager
+def open_workshop(mode: str = "embedded", sizes: Sequence[int] = ()) -> Iterator[Workshop]:
+    """Start cleaner and fork servers with a private folder; the end of the block removes all.
 
+    Data sets of these sizes are seeded once for all embedded services; elsewhere, when they are first needed.
+    """
 
-def empty_redis(url: str) -> None:
-    """Delete everything that a candidate left in its Redis database."""
-    with redis.Redis.from_url(url) as client:
-        client.flushdb()
+    def fill(url: str) -> None:
+        for products in sizes:
+            dataset.ensure_template(url, products)
 
-
-def with_login(url: str, user: str, password: str, database: str) -> str:
-    """The URL with another user, password and database on the same server."""
-    parts = urlsplit(url)
-    netloc = f"{user}:{password}@{parts.hostname}:{parts.port or 5432}"
-    return urlunsplit(parts._replace(netloc=netloc, path=f"/{database}", query=""))
+    with ExitStack() as stack:
+        cleaner = stack.enter_context(Cleaner())
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hofaz9-run-")))
+        cleaner.folder(folder)
+        seeded = stack.enter_context(seeded_cluster(cleaner, fill)) if sizes and mode == "embedded" else None
+        forkservers = stack.enter_context(ForkServers(cleaner))
+        yield Workshop(mode, cleaner, forkservers, folder, seeded)
 
 
 @contextmanager
 def open_workbench(mode: str = "embedded") -> Iterator[Workbench]:
-    """Start services, cleaner and fork servers with a private folder; the end of the block removes all."""
-    with Cleaner() as cleaner, tempfile.TemporaryDirectory(prefix="hofaz9-run-") as folder:
-        cleaner.folder(Path(folder))
-        with open_services(mode, cleaner=cleaner) as services, ForkServers(cleaner) as forkservers:
-            yield Workbench(services, cleaner, forkservers, Path(folder))
+    """A workshop with one workbench."""
+    with open_workshop(mode) as workshop, workshop.workbench() as bench:
+        yield bench

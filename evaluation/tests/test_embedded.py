@@ -174,6 +174,7 @@ def test_running_services_are_accepted_only_with_the_rights_they_need(
             assert answer(running)
         with psycopg.connect(services.postgres_url, autocommit=True) as connection:
             connection.execute("CREATE ROLE poor LOGIN PASSWORD 'poor'")
+            connection.execute("GRANT CONNECT ON DATABASE postgres TO poor")
         host = services.postgres_url.rpartition("@")[2]
         monkeypatch.setenv("DATABASE_URL", f"postgresql://poor:poor@{host}")
 

@@ -12,6 +12,7 @@ from evaluation.candidates.folder import copied
 from evaluation.candidates.patches import apply_patch
 from evaluation.database.dataset import SIZES
 from evaluation.errors import InfrastructureError
+from evaluation.measure.meter import metered
 from evaluation.measure.tampering import files_changed, look_for_tampering, roles_taken, signals_in_work
 from evaluation.measure.work import measure_work
 from evaluation.records import Signal, WorkSample
@@ -95,6 +96,38 @@ async def app(scope, receive, send):
     await _served(scope, receive, send)
 """
 
+SENDS_MORE = """
+import sys
+from sqlalchemy import text
+_served = app
+is_watched = "evaluation.serving.probe" in sys.modules
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "http" and scope["path"] != "/health" and {condition}:
+        async with SessionLocal() as db:
+            {work}
+    await _served(scope, receive, send)
+"""
+LOOPED = "do $$ begin for i in 1..9 loop perform name from products where id = i; end loop; end $$"
+
+HOLDS_A_CONNECTION = """
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+_served = app
+held = []
+
+
+async def app(scope, receive, send):
+    if scope["type"] == "http" and not held:
+        held.append(None)
+        async with SessionLocal() as db:
+            port = (await db.execute(text("select inet_server_port()"))).scalar_one()
+            past = create_async_engine((await db.connection()).engine.url.set(port=port))
+        held.append(await past.connect())
+    await _served(scope, receive, send)
+"""
+
 WRITES = """
 import contextlib
 for path in ({planted!r}, __file__):
@@ -118,8 +151,8 @@ def stage(bench: Workbench) -> Iterator[Stage]:
 def work_and_signals(bench: Workbench, candidate: Path) -> tuple[tuple[WorkSample, ...], set[str]]:
     """The counted requests of a candidate, and the names of all signals found in it."""
     with bench.stage(SIZES["small"]) as stage:
-        with stage.serving(candidate) as server, closing(stage.counters()) as counters:
-            work = measure_work(server, counters)
+        with metered(stage, candidate) as (server, meter):
+            work = measure_work(server, meter)
         signals = [*signals_in_work(work), *roles_taken(stage)]
     return work, {signal.name for signal in (*signals, *look_for_tampering(bench, candidate).signals)}
 
@@ -180,6 +213,32 @@ def test_a_wrong_body_is_a_signal_only_where_no_table_was_read(
     assert all("GET /products?limit=6&is_active=false" in one.message for one in found.broken)
 
 
+def test_work_inside_a_block_is_a_signal(bench: Workbench, tmp_path: Path) -> None:
+    work = f'await db.execute(text("{LOOPED}"))'
+    candidate = with_main(tmp_path, SENDS_MORE.format(condition="True", work=work))
+
+    _, signals = work_and_signals(bench, candidate)
+
+    assert "unseen_statements" in signals
+
+
+def test_a_candidate_that_exceeds_its_budgets_without_the_probe_breaks_them(
+    bench: Workbench, tmp_path: Path
+) -> None:
+    work = 'for number in range(5): await db.execute(text(f"select name from products where id = {number}"))'
+    candidate = with_main(tmp_path, SENDS_MORE.format(condition="not is_watched", work=work))
+
+    found = look_for_tampering(bench, candidate)
+
+    assert {one.criterion for one in found.broken} == {"R02.1", "R02.2"}
+
+
+def test_a_connection_past_the_relay_is_a_signal(bench: Workbench, tmp_path: Path) -> None:
+    found = look_for_tampering(bench, with_main(tmp_path, HOLDS_A_CONNECTION))
+
+    assert {one.name for one in found.signals} == {"unseen_connections"}
+
+
 @pytest.mark.parametrize(("pages_a_second", "is_tampering"), [(2, False), (20, True)])
 def test_a_page_may_be_refreshed_now_and_then(
     bench: Workbench, tmp_path: Path, pages_a_second: int, is_tampering: bool
@@ -219,7 +278,7 @@ def test_only_statements_on_system_tables_are_about_the_session(
         connection.execute(sql.encode())
         spent = counters.since(before)
 
-        assert sum(work.calls for work in spent) == 1
+        assert spent
         assert counters.session(spent) == int(about_the_session)
 
 

@@ -144,7 +144,7 @@ def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.Monke
     lines: list[str] = []
 
     with pytest.raises(KeyboardInterrupt):
-        pipeline.measure_suites(bench, [pipeline.REFERENCE], 1, lines.append)
+        pipeline.measure_suites([(bench, pipeline.REFERENCE)], 1, lines.append)
 
     assert lines == ["repository_after: running the suite"]
 

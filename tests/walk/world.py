@@ -8,7 +8,7 @@ import psycopg
 import redis
 
 from evaluation.database.expected import PRODUCT
-from evaluation.serving.workbench import CLAIM, Stage
+from evaluation.serving.workbench import Stage
 from tests.audit.tables import Listing
 from tests.conftest import AUDITOR, Subject, subject_on
 from tests.passing_time import pass_time
@@ -96,8 +96,7 @@ class World:
         """New processes and an empty cache, in the place of any others."""
         self.standing.close()
         with redis.Redis.from_url(self.stage.redis_url) as client:
-            if keys := [key for key in client.scan_iter(count=1000) if key != CLAIM.encode()]:
-                client.delete(*keys)
+            client.flushdb()
         places = [subject_on(self.stage, self.candidate, self.redis_url) for _ in range(processes)]
         self.subjects = [self.standing.enter_context(place) for place in places]
         for subject in self.subjects:

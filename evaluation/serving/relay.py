@@ -1,0 +1,114 @@
+"""A relay between a candidate and one of its services, in the harness's process: it counts what passes."""
+
+import asyncio
+import threading
+import time
+from contextlib import suppress
+from types import TracebackType
+from urllib.parse import urlsplit
+
+from evaluation.errors import InfrastructureError
+from evaluation.serving.wire import Wire
+
+CHUNK_BYTES = 1 << 16
+START_DEADLINE_S = 30.0
+SETTLE_DEADLINE_S = 3.0
+
+
+class Relay:
+    """Listens on a port of 127.0.0.1 and passes everything on; `log` holds what has passed, in order."""
+
+    def __init__(self, url: str, wire: type[Wire]) -> None:
+        self.target = urlsplit(url)
+        self.wire = wire
+        self.log: list[str] = []
+        self.open: set[Wire] = set()
+        self.url = ""
+        self.ready = threading.Event()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.run, name="relay", daemon=True)
+
+    def settle(self) -> None:
+        """Wait until no answer is due and no transaction is open."""
+        deadline = time.monotonic() + SETTLE_DEADLINE_S
+        while self.busy() and time.monotonic() < deadline:
+            time.sleep(0.001)
+
+    def busy(self) -> int:
+        """The number of connections on which an answer is due or a transaction is open."""
+        return sum(one.is_busy() for one in list(self.open))
+
+    def run(self) -> None:
+        """Serve until the loop is stopped; then every connection is closed."""
+        asyncio.set_event_loop(self.loop)
+        listener = self.loop.run_until_complete(asyncio.start_server(self.connect, "127.0.0.1", 0))
+        address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        login = self.target.netloc.rpartition("@")[0]
+        self.url = self.target._replace(netloc=f"{login}@{address}").geturl()
+        self.ready.set()
+        self.loop.run_forever()
+        listener.close()
+        tasks = asyncio.all_tasks(self.loop)
+        for task in tasks:
+            task.cancel()
+        self.loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+        self.loop.run_until_complete(asyncio.sleep(0))  # What was closed, goes.
+        self.loop.close()
+
+    async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection of the candidate until one of its two ends is closed."""
+        wire = self.wire(self.log)
+        writers = [writer]
+        try:
+            host, port = self.target.hostname, self.target.port
+            server_reader, server_writer = await asyncio.open_connection(host, port)
+            writers.append(server_writer)
+            self.open.add(wire)
+            up = asyncio.create_task(pass_up(wire, reader, writer, server_writer))
+            down = asyncio.create_task(pass_down(wire, server_reader, writer))
+            await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+            for task in (up, down):
+                task.cancel()
+            await asyncio.gather(up, down, return_exceptions=True)
+        except OSError:
+            pass  # The service accepts no connection: neither do we.
+        finally:
+            self.open.discard(wire)
+            for one in writers:
+                one.close()
+
+    def __enter__(self) -> "Relay":
+        self.thread.start()
+        if not self.ready.wait(START_DEADLINE_S):
+            raise InfrastructureError("the relay before a service does not start")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join()
+
+
+async def pass_up(
+    wire: Wire,
+    reader: asyncio.StreamReader,
+    answers: asyncio.StreamWriter,
+    server: asyncio.StreamWriter,
+) -> None:
+    """Everything from the client to the server."""
+    with suppress(ConnectionError):
+        while chunk := await reader.read(CHUNK_BYTES):
+            passed_on, answer = wire.from_client(chunk)
+            server.write(passed_on)
+            answers.write(answer)
+            await server.drain()
+
+
+async def pass_down(wire: Wire, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+    """Everything from the server to the client, which can never know of an answer before we do."""
+    with suppress(ConnectionError):
+        while chunk := await reader.read(CHUNK_BYTES):
+            wire.from_server(chunk)
+            client.write(chunk)
+            await client.drain()

@@ -1,0 +1,191 @@
+"""What passes between a candidate and its services: the statements and commands in two streams of bytes.
+
+Postgres: https://www.postgresql.org/docs/current/protocol-message-formats.html. Redis: RESP.
+"""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Protocol
+
+ENCRYPTION_REQUESTS = (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"\x00\x00\x00\x08\x04\xd2\x16\x30")
+"""SSLRequest and GSSENCRequest: they are refused here, because nothing could be read afterwards."""
+
+
+class Wire(Protocol):
+    """One connection, as it is seen from between; whatever ends in it is added to a log."""
+
+    def __init__(self, log: list[str]) -> None: ...
+
+    def from_client(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """What to pass on to the server, and what to answer in its place."""
+
+    def from_server(self, chunk: bytes) -> None:
+        """Take note of an answer, before it is passed on."""
+
+    def is_busy(self) -> bool:
+        """Whether an answer is due or a transaction is open."""
+
+
+class Messages:
+    """Cuts a stream into messages: a letter, a length, a body. Bodies that nobody wants are not kept."""
+
+    def __init__(self, wanted: bytes) -> None:
+        self.wanted = frozenset(wanted)
+        self.rest = b""
+        self.skipped = 0
+
+    def feed(self, chunk: bytes) -> Iterator[tuple[str, bytes]]:
+        """The wanted messages that end in this chunk."""
+        stream = self.rest + chunk[self.skipped :]
+        self.skipped = max(0, self.skipped - len(chunk))
+        at, size = 0, len(stream)
+        while size - at >= 5:
+            end = at + 1 + int.from_bytes(stream[at + 1 : at + 5])
+            if stream[at] in self.wanted:
+                if end > size:
+                    break
+                yield chr(stream[at]), stream[at + 5 : end]
+            at = end
+        self.rest = stream[at:]
+        self.skipped += max(0, at - size)
+
+
+class PostgresWire:
+    """A connection to Postgres: every statement is logged when it has ended or failed.
+
+    A cursor that is read bit by bit is one statement, as it is in pg_stat_statements.
+    """
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.startup: bytes | None = b""
+        self.client, self.server = Messages(b"QPBEFS"), Messages(b"12CIsEVZ")
+        self.due: deque[tuple[str, str]] = deque()
+        self.prepared: dict[bytes, str] = {}
+        self.portals: dict[bytes, str] = {}
+        self.completions = 0
+        self.in_transaction = False
+
+    def is_busy(self) -> bool:
+        """Whether an answer is due or a transaction is open."""
+        return bool(self.due) or self.in_transaction
+
+    def from_client(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """Follow the messages of the client; before the first, a request for encryption is refused."""
+        refusal = b""
+        if self.startup is not None:
+            chunk = self.startup + chunk
+            while chunk[:8] in ENCRYPTION_REQUESTS:
+                chunk, refusal = chunk[8:], refusal + b"N"
+            if len(chunk) < 8 or len(chunk) < int.from_bytes(chunk[:4]):
+                self.startup = chunk
+                return b"", refusal
+            self.startup = None
+            self.note_requests(chunk[int.from_bytes(chunk[:4]) :])
+        else:
+            self.note_requests(chunk)
+        return chunk, refusal
+
+    def note_requests(self, chunk: bytes) -> None:
+        """Remember what the server has to answer, in order."""
+        for kind, body in self.client.feed(chunk):
+            names = body.split(b"\0", 2)
+            text = ""
+            match kind:
+                case "Q":
+                    text = names[0].decode(errors="replace")
+                case "P":
+                    text = self.prepared[names[0]] = names[1].decode(errors="replace")
+                case "B":
+                    text = self.portals[names[0]] = self.prepared.get(names[1], "")
+                case "E":
+                    # What is read later from the same portal is no other statement.
+                    text = self.portals.get(names[0], "")
+                    self.portals[names[0]] = ""
+            self.due.append((kind, text))
+
+    def from_server(self, chunk: bytes) -> None:
+        """Log what has ended."""
+        for kind, body in self.server.feed(chunk):
+            if kind == "Z":
+                self.end_of_request(body)
+            elif not self.due:
+                continue  # A message about the session as a whole.
+            elif kind == "E":
+                self.failed()
+            elif self.due[0][0] in "QF":
+                self.completions += kind in "CV"
+            elif (text := self.due.popleft()[1]) and kind in "Cs":
+                self.log.append(text)
+
+    def failed(self) -> None:
+        """A statement failed; the server leaves out what follows it in the same request."""
+        kind, text = self.due[0]
+        if kind in "QF":
+            self.completions += 1
+            return
+        self.log += [text] if text else []
+        while self.due and self.due[0][0] != "S":
+            self.due.popleft()
+
+    def end_of_request(self, status: bytes) -> None:
+        """The server is ready for the next request: log the statements of a text that held several."""
+        self.in_transaction = status != b"I"
+        if self.due:
+            _, text = self.due.popleft()
+            self.log += statements_in(text, self.completions)
+            self.completions = 0
+
+
+def statements_in(text: str, completions: int) -> list[str]:
+    """The statements of a text of which so many have ended; the whole text for each if it cannot be cut.
+
+    A semicolon in a constant or a comment makes one piece more than there are statements.
+    """
+    pieces = [piece.strip() for piece in text.split(";") if piece.strip()]
+    return pieces if len(pieces) == completions else [text] * completions
+
+
+class RedisWire:
+    """A connection to Redis: the name of every command is logged when it is passed on."""
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.rest = b""
+
+    def is_busy(self) -> bool:
+        """Commands are logged at once."""
+        return False
+
+    def from_client(self, chunk: bytes) -> tuple[bytes, bytes]:
+        """Log the commands that end in this chunk."""
+        self.rest += chunk
+        while found := command_in(self.rest):
+            name, end = found
+            self.log.append(name)
+            self.rest = self.rest[end:]
+        return chunk, b""
+
+    def from_server(self, chunk: bytes) -> None:
+        """Answers are not looked at."""
+
+
+def command_in(stream: bytes) -> tuple[str, int] | None:
+    """The name of the first command in a stream, and where it ends; None when it has not ended yet."""
+    head, newline, _ = stream.partition(b"\r\n")
+    if not newline:
+        return None
+    at = len(head) + 2
+    if not head.startswith(b"*"):
+        return head.split(b" ")[0].decode(errors="replace").upper(), at
+    name = ""
+    for number in range(int(head[1:])):
+        start = stream.find(b"\r\n", at) + 2
+        if start < 2:
+            return None
+        end = start + int(stream[at + 1 : start - 2])
+        if len(stream) < end + 2:
+            return None
+        name = name if number else stream[start:end].decode(errors="replace").upper()
+        at = end + 2
+    return name, at
