@@ -1,9 +1,12 @@
 """How answers are sent: compressed (R12), and without a body when the client already has it (R15)."""
 
+import http.client
+import json
+
 import httpx
 import pytest
 
-from tests.conftest import Subject
+from tests.conftest import EMPTY_CATEGORY, Subject
 
 
 def wire_bytes(subject: Subject, path: str, accept_encoding: str) -> tuple[int, str | None]:
@@ -37,11 +40,48 @@ def test_a_small_answer_is_sent_as_it_is(api: Subject, path: str) -> None:
 
 
 @pytest.mark.criterion("R12.3")
-@pytest.mark.parametrize("path", ["/products", "/products/1"])
-@pytest.mark.parametrize("accept", ["identity", "br"])
-def test_a_client_without_gzip_gets_plain_bytes(api: Subject, path: str, accept: str) -> None:
-    assert api.get(path, accept_encoding="gzip").json() == api.get(path, accept_encoding=accept).json()
-    assert wire_bytes(api, path, accept)[1] is None
+@pytest.mark.parametrize("path", ["/products", "/products/1", "/products/batch?ids=1,2", "/categories"])
+def test_a_client_without_gzip_gets_plain_bytes(api: Subject, path: str) -> None:
+    content = api.get(path, accept_encoding="gzip").json()
+
+    for accept in ("identity", "br", "deflate", "deflate, br", "zstd, br;q=0.5"):
+        assert api.get(path, accept_encoding=accept).json() == content, accept
+        assert wire_bytes(api, path, accept)[1] is None, accept
+    silent = http.client.HTTPConnection("127.0.0.1", api.server.port)
+    silent.putrequest("GET", path, skip_accept_encoding=True)
+    silent.endheaders()
+    assert silent.getresponse().getheader("content-encoding") is None, "a client that says nothing"
+    silent.close()
+
+
+def product_of(subject: Subject, size: int) -> tuple[str, httpx.Response]:
+    """A new product whose JSON has so many bytes: its path, and the answer to the POST."""
+    fields = {"name": "Sized", "price": "9.99", "category_id": EMPTY_CATEGORY}
+    smallest = len(json.dumps(subject.new_product(**fields), separators=(",", ":")))
+    sent = {**fields, "description": "d" * (size - smallest)}
+    answer = subject.http.post("/products", json=sent, headers={"accept-encoding": "gzip"})
+    path = f"/products/{answer.json()['id']}"
+    assert wire_bytes(subject, path, "identity")[0] == size
+    return path, answer
+
+
+@pytest.mark.criterion("R12.6")
+@pytest.mark.parametrize("size", [500, 700, 900, 999])
+def test_an_answer_just_under_a_kilobyte_is_sent_as_it_is(shared: Subject, size: int) -> None:
+    path, made = product_of(shared, size)
+
+    assert "content-encoding" not in made.headers
+    assert wire_bytes(shared, path, "gzip") == (size, None)
+
+
+@pytest.mark.criterion("R12.1")
+@pytest.mark.parametrize("size", [1000, 1001, 1400, 3000, 7000])
+def test_an_answer_of_a_kilobyte_and_more_is_sent_compressed(shared: Subject, size: int) -> None:
+    path, made = product_of(shared, size)
+
+    assert made.headers.get("content-encoding") == "gzip"
+    for accept in ("gzip", "gzip, deflate, br, zstd", "br;q=1.0, gzip;q=0.8", "deflate,gzip"):
+        assert wire_bytes(shared, path, accept)[1] == "gzip", accept
 
 
 @pytest.mark.criterion("R12.4")
