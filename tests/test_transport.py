@@ -54,6 +54,14 @@ def test_a_client_without_gzip_gets_plain_bytes(api: Subject, path: str) -> None
     silent.close()
 
 
+@pytest.mark.criterion("R12.3")
+def test_every_page_says_the_same_to_clients_with_and_without_gzip(api: Subject) -> None:
+    for category in range(1, 42):
+        path = f"/products?limit=3&category_id={category}"
+        packed, plain = (api.get(path, accept_encoding=accept).json() for accept in ("gzip", "identity"))
+        assert packed == plain, path
+
+
 def product_of(subject: Subject, size: int) -> tuple[str, httpx.Response]:
     """A new product whose JSON has so many bytes: its path, and the answer to the POST."""
     fields = {"name": "Sized", "price": "9.99", "category_id": EMPTY_CATEGORY}

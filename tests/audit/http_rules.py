@@ -28,6 +28,7 @@ def check(exchange: Exchange, *, may_fail: bool) -> Iterator[Finding]:
         return
     yield from check_body(exchange)
     yield from check_compression(exchange)
+    yield from check_vary(exchange)
     yield from check_validators(exchange)
     yield from check_budget(exchange)
 
@@ -122,7 +123,12 @@ def check_compression(exchange: Exchange) -> Iterator[Finding]:
             )
     else:
         yield "R12.6", f"{plain_bytes} bytes of JSON were sent with gzip" if packed else None
-    if exchange.method == "GET" and (TAGGED.fullmatch(exchange.path) or exchange.path in ALSO_TAGGED):
+
+
+def check_vary(exchange: Exchange) -> Iterator[Finding]:
+    """Caches are told that the encoding was negotiated, in every answer that they may keep."""
+    is_kept = TAGGED.fullmatch(exchange.path) or exchange.path in ALSO_TAGGED
+    if exchange.method == "GET" and exchange.status in (200, 304) and is_kept:
         vary = exchange.headers.get("vary", "")
         yield "R12.5", None if "accept-encoding" in vary.lower() else f"Vary is {vary!r}"
 
