@@ -95,7 +95,15 @@ def test_an_answer_of_a_kilobyte_and_more_is_sent_compressed(shared: Subject, si
 @pytest.mark.criterion("R12.4")
 @pytest.mark.parametrize("path", ["/products", "/products/1"])
 def test_a_client_that_refuses_gzip_gets_plain_bytes(api: Subject, path: str) -> None:
-    assert wire_bytes(api, path, "gzip;q=0")[1] is None
+    for accept in (
+        "gzip;q=0",
+        "gzip; q=0",
+        "gzip;q=0.0",
+        "gzip;q=0.000",
+        "br, gzip ;q=0",
+        "gzip;q=0, *;q=0.5",
+    ):
+        assert wire_bytes(api, path, accept)[1] is None, accept
 
 
 @pytest.mark.criterion("R12.5")
