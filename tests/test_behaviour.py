@@ -69,6 +69,7 @@ def test_a_batch_keeps_the_order_asked_and_leaves_out_the_unknown(api: Subject) 
     batch = api.json("/products/batch?ids=1203,1201,987654,1202,1201")
 
     assert [product["id"] for product in batch] == [1203, 1201, 1202, 1201]
+    assert api.json("/products/batch?ids=987654,987655") == []
     assert batch[0] == api.json("/products/1203")
 
 

@@ -64,7 +64,7 @@ REVIEWED = {
     "listing": ("/products?limit=3&is_active=false", "/products?limit=15&is_active=false"),
     "first page": ("/products?limit=4", "/products?limit=18"),
     "batch": ("/products/batch?ids=31,32,33", "/products/batch?ids=" + ",".join(map(str, range(41, 56)))),
-    "detail": ("/products/30", "/products/1"),
+    "detail": ("/products/48", "/products/2"),
 }
 """The same question for few and for many reviews; nothing else asks for these listings."""
 
@@ -78,7 +78,7 @@ def test_reviews_come_in_bulk(api: Subject, kind: str) -> None:
             api.json(path)
         readers.append(sum(work.calls for work in spent.counted if "reviews" in work.sql))
 
-    assert readers[0] == readers[1] <= 2, f"few and many reviews: {readers}; {spent.explain()}"
+    assert readers[1] <= readers[0] <= 2, f"few and many reviews: {readers}; {spent.explain()}"
 
 
 MANY = {
