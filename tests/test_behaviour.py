@@ -1,6 +1,5 @@
 """The behaviour that every candidate must have, whether it is fast or slow."""
 
-import json
 from typing import Any
 
 import pytest
@@ -116,12 +115,3 @@ def test_a_review_belongs_to_its_product(shared: Subject) -> None:
     missing = shared.http.post("/products/5000000/reviews", json=review)
     assert missing.status_code == 404
     assert shared.http.post(f"/products/{product}/reviews", json={**review, "rating": 6}).status_code == 422
-
-
-@pytest.mark.criterion("API.7")
-def test_bodies_are_compact_utf8_json(api: Subject) -> None:
-    answer = api.get("/products/5")
-    compact = json.dumps(answer.json(), ensure_ascii=False, separators=(",", ":"))
-
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.text == compact
