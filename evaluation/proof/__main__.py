@@ -1,10 +1,10 @@
 """Proof of the grader: `python -m evaluation.proof mutants|alternatives|cheats|determinism|timing [NAME...]`.
 
 Every mutant (a reference with one mutation) must fail a test of the requirement that it breaks. Every
-alternative (another correct solution) must be resolved. Every cheat must get the outcome that its patch
-expects. `determinism` grades the reference, two mutants and two alternatives many times; the verdicts must be
-the same every time. `timing` does that with 500 clients (profile `full`), for the reference and for a
-candidate whose answers are late.
+alternative (another solution) must be resolved, unless its patch names what it does not meet. Every cheat
+must get the outcome that its patch expects. `determinism` grades the reference, two mutants and two
+alternatives many times; the verdicts must be the same every time. `timing` does that with 500 clients
+(profile `full`), for the reference and for a candidate whose answers are late.
 """
 
 import argparse
@@ -73,7 +73,7 @@ def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
         parser.error(f"no such patch in {PATCHES / options.kind}")
     runs: dict[str, Callable[[Workshop, Path], Finding]] = {
         "mutants": lambda shop, path: run_mutant(shop, path, whole=options.whole),
-        "alternatives": lambda shop, path: run_whole(shop, path, "resolved"),
+        "alternatives": lambda shop, path: run_whole(shop, path, header(path, "Expect", "resolved")),
         "cheats": lambda shop, path: run_whole(shop, path, header(path, "Expect")),
     }
     findings = run_all(chosen, runs[options.kind])

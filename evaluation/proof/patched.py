@@ -7,7 +7,7 @@ from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge
 from evaluation.measure.settings import Settings
-from evaluation.pipeline import ENDINGS, REFERENCE, ROOT, measure
+from evaluation.pipeline import BASELINE, ENDINGS, REFERENCE, ROOT, measure
 from evaluation.records import Outcome, Verdict
 from evaluation.serving.workbench import Workshop
 
@@ -15,16 +15,21 @@ PATCHES = ROOT / "patches"
 
 
 def patched(shop: Workshop, patch: Path) -> Path:
-    """Copy the reference to a new folder and apply the patch there."""
+    """Copy the catalog that a patch is made for to a new folder, and apply the patch there."""
     folder = shop.folder / "patched" / patch.parent.name / patch.stem
-    apply_patch(REFERENCE, patch.read_bytes(), folder)
+    apply_patch(base_of(patch), patch.read_bytes(), folder)
     return folder
 
 
-def header(patch: Path, name: str) -> str:
+def base_of(patch: Path) -> Path:
+    """The reference, or the baseline for a patch with the line `Base: repository_before`."""
+    return BASELINE if header(patch, "Base", REFERENCE.name) == BASELINE.name else REFERENCE
+
+
+def header(patch: Path, name: str, default: str = "") -> str:
     """The value of a header line `Name: value`, which stands above the diff."""
     lines = patch.read_text().partition("diff --git")[0].splitlines()
-    return next(line.removeprefix(f"{name}: ") for line in lines if line.startswith(f"{name}: "))
+    return next((line.removeprefix(f"{name}: ") for line in lines if line.startswith(f"{name}: ")), default)
 
 
 def graded(shop: Workshop, folder: Path, settings: Settings) -> tuple[Outcome, tuple[Verdict, ...]]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from evaluation.candidates.folder import copied
 from evaluation.pipeline import REFERENCE, ROOT
-from evaluation.proof.patched import PATCHES
+from evaluation.proof.patched import PATCHES, base_of
 
 KINDS = ("mutants", "alternatives", "cheats", "slow")
 AUTHOR = ("-c", "user.name=refit", "-c", "user.email=refit@localhost")
@@ -71,7 +71,8 @@ def main() -> int:
     failed = []
     with tempfile.TemporaryDirectory(prefix="hofaz9-refit-") as folder:
         scratch = Scratch(Path(folder), chosen.commit)
-        for patch in sorted(path for kind in KINDS for path in (PATCHES / kind).glob("*.patch")):
+        every = sorted(path for kind in KINDS for path in (PATCHES / kind).glob("*.patch"))
+        for patch in (path for path in every if base_of(path) == REFERENCE):
             head = patch.read_text().partition("diff --git")[0]
             try:
                 body = scratch.refitted(patch)
