@@ -16,7 +16,7 @@ from evaluation.records import CaseResult, SuiteRun
 from evaluation.services import tied
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 600
+DEADLINE_S = 1_200
 SHARES = 2
 IN_EVERY_SHARE = "tests/test_audit.py"
 """This file checks the exchanges of all other tests in its own process."""
