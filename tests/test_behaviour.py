@@ -69,7 +69,7 @@ def test_a_batch_keeps_the_order_asked_and_leaves_out_the_unknown(api: Subject) 
 
     assert [product["id"] for product in batch] == [1203, 1201, 1202, 1201]
     assert api.json("/products/batch?ids=987654,987655") == []
-    assert batch[0] == api.json("/products/1203")
+    assert not difference(batch[0], api.json("/products/1203"))
 
 
 @pytest.mark.criterion("API.2")
@@ -82,14 +82,14 @@ def test_a_product_lives_through_create_change_and_delete(shared: Subject) -> No
     name = "Crème brûlée 焼き 🍮"
     product = shared.new_product(name=name, price="12.50", category_id=3, quantity=5)
     path = f"/products/{product['id']}"
-    assert shared.json(path) == product
+    assert not difference(shared.json(path), product)
     assert (product["name"], product["price"]) == (name, "12.50")
     assert product["inventory"] == {"quantity": 5, "reserved": 0, "available": 5, "in_stock": True}
     assert product["average_rating"] is None
 
     changed = shared.http.put(path, json={"price": "3.00", "reserved": 9, "category_id": 4})
     assert changed.status_code == 200, changed.text
-    assert changed.json() == shared.json(path)
+    assert not difference(changed.json(), shared.json(path))
     assert changed.json()["category"]["id"] == 4
     assert changed.json()["inventory"]["available"] == 0
     assert changed.json()["name"] == name
@@ -109,7 +109,7 @@ def test_a_review_belongs_to_its_product(shared: Subject) -> None:
 
     assert answer.status_code == 201, answer.text
     shown = shared.json(f"/products/{product}")
-    assert shown["reviews"] == [answer.json()]
+    assert not difference(shown["reviews"], [answer.json()])
     assert shown["average_rating"] == 2.0
     assert answer.json()["author"]["id"] == 7
     missing = shared.http.post("/products/5000000/reviews", json=review)
