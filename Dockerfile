@@ -1,4 +1,4 @@
-# The image of everything that runs a candidate; `compose.yaml` says what each container does.
+# The image of everything that runs a candidate; `docker-compose.yml` says what each container does.
 FROM python:3.12-slim AS evaluation
 
 ENV HOME=/tmp PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1

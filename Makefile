@@ -53,7 +53,7 @@ serve: $(VENV)/ready ## Serve one catalog with the standard dataset (CANDIDATE=D
 
 compose: ## The evaluation in containers (CANDIDATE=DIR), which are taken away again
 	@CANDIDATE=$(CANDIDATE) PROFILE=$(PROFILE) docker compose up --build --abort-on-container-exit; \
-		status=$$?; docker compose --profile '*' down --volumes; exit $$status
+		status=$$?; docker compose down --volumes; exit $$status
 
 testbed: ## Build the image that instances/HOFAZ9.list.json names, for SWE-bench-style harnesses
 	docker build --target testbed --tag hofaz9-testbed:1 .
@@ -61,7 +61,5 @@ testbed: ## Build the image that instances/HOFAZ9.list.json names, for SWE-bench
 summary: ## Print the Markdown summary of the newest report, if there is one
 	@ls -t evaluation/reports/*/*.md 2>/dev/null | head -1 | xargs -r cat
 
-patch: ## Write patches/HOFAZ9.patch: from the baseline to the reference; and the list form with it
-	@git diff --no-index --no-prefix repository_before repository_after \
-		| sed -E 's#(a/)?repository_before/#a/#g; s#(b/)?repository_after/#b/#g' > patches/HOFAZ9.patch; true
+patch: ## Write patches/diff.patch: from the baseline to the reference; and the list form with it
 	@$(PYTHON) -m evaluation.instance

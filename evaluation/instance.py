@@ -1,8 +1,9 @@
-"""Writes the problem statement and both forms of the instance: `python -m evaluation.instance [REPORT]`.
+"""Writes patch, problem statement and both forms of the instance: `python -m evaluation.instance [REPORT]`.
 
-The statement (`instances/statement.md`) is the contract with all criteria. It also stands in
-`instances/HOFAZ9.json`, whose lists of tests come from a report. The list form, for loaders of
-SWE-bench-style datasets, is made from that file, from the patch and from `instances/eval.sh`.
+The patch (`patches/diff.patch`) turns the baseline into the reference. The statement
+(`instances/statement.md`) is the contract with all criteria. It also stands in `instances/instance.json`,
+whose lists of tests come from a report. The list form, for loaders of SWE-bench-style datasets, is made from
+that file, from the patch and from `instances/eval.sh`.
 """
 
 import json
@@ -12,9 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from evaluation.candidates.difference import difference
 from evaluation.criteria import HARDENING, SPECIFIED, Requirement, criteria, requirements
 
-FOLDER = Path(__file__).parents[1] / "instances"
+ROOT = Path(__file__).parents[1]
+FOLDER, PATCH = ROOT / "instances", ROOT / "patches" / "diff.patch"
 KEPT = ("instance_id", "repo", "version", "problem_statement", "FAIL_TO_PASS", "PASS_TO_PASS")
 LISTS = {"FAIL_TO_PASS": "fail_to_pass", "PASS_TO_PASS": "pass_to_pass", "HARDENING": "hardening"}
 """The lists of tests, by their names in the instance and in a report."""
@@ -36,15 +39,16 @@ FOR_LOADERS = {
 
 
 def main() -> None:
-    """Write the statement, the instance and the list form; with a report, with its lists of tests."""
-    path = FOLDER / "HOFAZ9.json"
-    instance = json.loads(path.read_text())
+    """Write the patch, the statement, the instance and the list form; with a report, its lists of tests."""
+    path = FOLDER / "instance.json"
+    instance = json.loads(read(path))
     if sys.argv[1:]:
-        instance = updated(instance, json.loads(Path(sys.argv[1]).read_text()))
+        instance = updated(instance, json.loads(read(Path(sys.argv[1]))))
     instance = described(instance)
-    path.write_text(dumped(instance))
-    (FOLDER / "statement.md").write_text(statement())
-    (FOLDER / "HOFAZ9.list.json").write_text(dumped([list_form(instance)]))
+    write(path, dumped(instance))
+    write(PATCH, difference(ROOT / "repository_before", ROOT / "repository_after"))
+    write(FOLDER / "statement.md", statement())
+    write(FOLDER / "HOFAZ9.list.json", dumped([list_form(instance)]))
     if untested := untested_criteria(instance):
         print(f"no test of the reference judges {', '.join(untested)}", file=sys.stderr)
 
@@ -85,13 +89,13 @@ def untested_criteria(instance: dict[str, Any]) -> list[str]:
 
 def statement() -> str:
     """The problem statement: the contract, then all criteria by requirement."""
-    contract = (FOLDER / "contract.md").read_text().replace("{packages}", "\n".join(packages()))
+    contract = read(FOLDER / "contract.md").replace("{packages}", "\n".join(packages()))
     return contract + "\n\n".join(section(row) for row in requirements()) + "\n"
 
 
 def packages() -> Iterator[str]:
     """The packages that a candidate may use, as a list."""
-    lines = (FOLDER.parent / "requirements.txt").read_text().splitlines()
+    lines = read(ROOT / "requirements.txt").splitlines()
     for line in lines[lines.index(CATALOG_PACKAGES) + 1 :]:
         if line.startswith("#"):
             return
@@ -117,12 +121,11 @@ def section(row: Requirement) -> str:
 
 def list_form(instance: dict[str, Any]) -> dict[str, Any]:
     """The instance as one flat row; the paths in its patch start at the root of the repository."""
-    patch = (FOLDER.parent / "patches" / "HOFAZ9.patch").read_text()
     return {
         **{name: instance[name] for name in KEPT},
         **FOR_LOADERS,
-        "eval_script": (FOLDER / "eval.sh").read_text(),
-        "patch": against_the_repository(patch),
+        "eval_script": read(FOLDER / "eval.sh"),
+        "patch": against_the_repository(read(PATCH)),
     }
 
 
@@ -130,6 +133,16 @@ def against_the_repository(patch: str) -> str:
     """The patch with `repository_before/` added to its paths."""
     header = re.compile(r"^(diff --git|---|\+\+\+) .*$", re.MULTILINE)
     return header.sub(lambda line: re.sub(r" ([ab])/", r" \1/repository_before/", line[0]), patch)
+
+
+def read(path: Path) -> str:
+    """The text of a file."""
+    return path.read_text(encoding="utf-8")
+
+
+def write(path: Path, text: str) -> None:
+    """Write the text of a file."""
+    path.write_text(text, encoding="utf-8")
 
 
 def dumped(value: object) -> str:

@@ -4,13 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-INSTANCE = Path(__file__).parents[2] / "instances" / "HOFAZ9.json"
+INSTANCE = Path(__file__).parents[2] / "instances" / "instance.json"
 LISTS = ("FAIL_TO_PASS", "PASS_TO_PASS", "HARDENING")
 
 
 def instance() -> dict[str, Any]:
     """The instance as it is committed."""
-    content: dict[str, Any] = json.loads(INSTANCE.read_text())
+    content: dict[str, Any] = json.loads(INSTANCE.read_text(encoding="utf-8"))
     return content
 
 

@@ -1,16 +1,17 @@
 """Services in Docker: the settings, the cleanup, and the message when no engine answers."""
 
-import json
 import shutil
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 import redis
+import yaml  # type: ignore[import-untyped]
 
 from evaluation.errors import InfrastructureError
 from evaluation.services.cleaner import Cleaner
@@ -19,6 +20,7 @@ from evaluation.services.services import Services, open_services
 from evaluation.services.settings import POSTGRES_SETTINGS, VALKEY_SETTINGS
 
 ROOT = Path(__file__).parents[2]
+SERVICES = ("evaluation", "test-before", "test-after", "app-before", "app-after")
 CHILD = """
 import time
 from evaluation.services.cleaner import Cleaner
@@ -36,16 +38,20 @@ def engine_answers() -> bool:
     return shutil.which("docker") is not None and not subprocess.run(command, capture_output=True).returncode
 
 
-def compose_answers() -> bool:
-    """Whether the compose file can be read here, which needs no engine."""
-    return not subprocess.run(["docker", "compose", "version"], capture_output=True).returncode
+def compose_services() -> dict[str, Any]:
+    """The services as `docker compose` reads them, or as the file names them where it is not installed."""
+    compose = ["docker", "compose"]
+    if shutil.which("docker") and not subprocess.run([*compose, "version"], capture_output=True).returncode:
+        command = [*compose, "config", "--format", "json"]
+        text: str | bytes = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout
+    else:
+        text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
+    services: dict[str, Any] = yaml.safe_load(text)["services"]
+    return {name: service for name, service in services.items() if "profiles" not in service}
 
 
 needs_engine = pytest.mark.skipif(
     not engine_answers(), reason="no Docker engine that has the images of Postgres and Redis answers here"
-)
-needs_compose = pytest.mark.skipif(
-    shutil.which("docker") is None or not compose_answers(), reason="docker compose is not installed here"
 )
 
 
@@ -120,12 +126,27 @@ def kill_a_service_and_wait(cleaner: Cleaner) -> None:
         threading.Event().wait(60)
 
 
-@needs_compose
+def test_compose_lists_the_services_that_readers_look_for_and_starts_the_evaluation_alone() -> None:
+    services = compose_services()
+
+    started = {name for name, service in services.items() if service.get("scale", 1)}
+    assert set(services) == {*SERVICES, "postgres", "redis"}
+    assert started == {"evaluation", "postgres", "redis"}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_every_service_of_compose_builds_the_image_and_has_the_running_services(name: str) -> None:
+    service = compose_services()[name]
+
+    assert service["build"]["target"] == "evaluation"
+    assert service["environment"]["HOFAZ9_SERVICES"] == "url"
+    assert service["environment"].get("REPO_PATH") == ("repository_before" if name == "test-before" else None)
+    if name.startswith("app-"):
+        assert service["command"] == [f"repository_{name.removeprefix('app-')}"]
+
+
 def test_compose_runs_the_services_with_the_settings_of_the_embedded_ones() -> None:
-    command = ["docker", "compose", "config", "--format", "json"]
-    services = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)[
-        "services"
-    ]
+    services = compose_services()
 
     postgres = dict(word.removeprefix("-c").split("=", 1) for word in services["postgres"]["command"][1:])
     words = services["redis"]["command"][1:]

@@ -1,19 +1,19 @@
 """Patches as people write them apply; what lies outside of the catalog is ignored and named."""
 
-import subprocess
 import zlib
 from base64 import b85encode
 from pathlib import Path
 
 import pytest
 
-from evaluation.candidates.folder import contents
+from evaluation.candidates.folder import contents, copied
+from evaluation.candidates.git import git
 from evaluation.candidates.patches import apply_patch
 from evaluation.errors import EmptyPatchError, PatchFailedError
 
 ROOT = Path(__file__).parents[2]
 BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"
-PATCH = (ROOT / "patches/HOFAZ9.patch").read_bytes()
+PATCH = (ROOT / "patches/diff.patch").read_bytes()
 COMMENT = b"""\
 --- a/repository_before/config.py
 +++ b/repository_before/config.py
@@ -161,8 +161,9 @@ def test_a_patch_of_files_that_are_not_served_is_an_empty_patch(tmp_path: Path) 
 
 
 def test_what_git_diff_writes_of_a_catalog_applies(tmp_path: Path) -> None:
-    command = ["git", "diff", "--no-index", "--binary", BEFORE.name, AFTER.name]
-    patch = subprocess.run(command, cwd=ROOT, capture_output=True).stdout
+    for folder in (BEFORE, AFTER):
+        copied(folder, tmp_path / folder.name)
+    patch = git(tmp_path, "diff", "--no-index", "--binary", BEFORE.name, AFTER.name).stdout.encode()
 
     apply_patch(BEFORE, patch, tmp_path / "candidate")
 

@@ -2,11 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from evaluation.candidates.difference import difference
 
 ROOT = Path(__file__).parents[2]
 BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"
@@ -21,9 +24,18 @@ def test_the_patch_turns_the_baseline_into_the_reference(tmp_path: Path) -> None
     for name, text in files(BEFORE).items():
         (tmp_path / name).write_text(text)
 
-    subprocess.run(["git", "apply", str(ROOT / "patches/HOFAZ9.patch")], cwd=tmp_path, check=True)
+    subprocess.run(["git", "apply", str(ROOT / "patches/diff.patch")], cwd=tmp_path, check=True)
 
     assert files(tmp_path) == files(AFTER)
+
+
+def test_the_patch_is_up_to_date_and_names_both_sides_of_every_file() -> None:
+    patch = (ROOT / "patches/diff.patch").read_text(encoding="utf-8")
+    headers = [line for line in patch.splitlines() if line.startswith("diff --git ")]
+
+    assert patch == difference(BEFORE, AFTER), "update it with: make patch"
+    assert all(re.fullmatch(r"diff --git a/(\S+) b/\1", line) for line in headers)
+    assert "diff --git a/cache.py b/cache.py" in headers
 
 
 @pytest.mark.parametrize("name", ["__init__.py", "errors.py", "schemas.py"])
@@ -39,7 +51,7 @@ def test_the_reference_adds_only_modules_for_new_concepts() -> None:
 
 
 def test_every_requirement_has_a_test_that_fails_before_and_passes_after() -> None:
-    instance = json.loads((ROOT / "instances/HOFAZ9.json").read_text())
+    instance = json.loads((ROOT / "instances/instance.json").read_text())
     listed = json.loads((ROOT / "instances/HOFAZ9.list.json").read_text())
     needed = {test for row in instance["requirements"] for test in row["tests"]}
 

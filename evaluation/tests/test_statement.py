@@ -29,7 +29,7 @@ for path, methods in app.openapi()["paths"].items():
 
 def committed() -> dict[str, Any]:
     """The instance as it is committed."""
-    found: dict[str, Any] = json.loads((ROOT / "instances/HOFAZ9.json").read_text())
+    found: dict[str, Any] = json.loads((ROOT / "instances/instance.json").read_text())
     return found
 
 
@@ -103,7 +103,7 @@ def test_lists_that_differ_from_a_run_of_the_reference_are_named(
 ) -> None:
     found = report(replace(by_criterion({}), load=(load("stampede", 100), load("hot", 30))), FULL)
     written = instance.updated(committed(), found)
-    monkeypatch.setattr(lists, "INSTANCE", tmp_path / "HOFAZ9.json")
+    monkeypatch.setattr(lists, "INSTANCE", tmp_path / "instance.json")
     lists.INSTANCE.write_text(json.dumps(written))
     assert lists.mismatch(found["results"]["comparison"]) is None
 
@@ -111,5 +111,5 @@ def test_lists_that_differ_from_a_run_of_the_reference_are_named(
 
     assert (
         lists.mismatch(found["results"]["comparison"])
-        == f"{name} of HOFAZ9.json differs from this run: test of more"
+        == f"{name} of instance.json differs from this run: test of more"
     )

@@ -13,7 +13,7 @@ from evaluation.errors import CandidateError, EmptyPatchError, PatchFailedError,
 
 ROOT = Path(__file__).parents[2]
 BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"
-PATCH = (ROOT / "patches/HOFAZ9.patch").read_text()
+PATCH = (ROOT / "patches/diff.patch").read_text()
 
 
 def row(model: Any = "some/model", patch: Any = PATCH, instance: Any = "HOFAZ9") -> dict[str, Any]:

@@ -1,0 +1,23 @@
+"""The patch that turns one folder into another."""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from evaluation.candidates.folder import copied
+from evaluation.candidates.git import output_of_git
+
+
+def difference(before: Path, after: Path) -> str:
+    """The patch as git writes it, for `git apply` and `patch -p1`; headers of new files name both sides."""
+    with tempfile.TemporaryDirectory() as name:
+        repository, tree = Path(name) / "repository", Path(name) / "tree"
+        output_of_git(Path(name), "init", "--quiet", "--bare", str(repository))
+
+        def stored(folder: Path) -> str:
+            copied(folder, tree)
+            output_of_git(tree, "add", "--all", GIT_DIR=str(repository), GIT_WORK_TREE=str(tree))
+            shutil.rmtree(tree)
+            return output_of_git(repository, "write-tree").strip()
+
+        return output_of_git(repository, "diff-tree", "-p", "-r", stored(before), stored(after))
