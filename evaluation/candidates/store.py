@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from evaluation.addresses import place_of, redis_database
 from evaluation.records import Measured, measured_from
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / "evaluation" / "reports" / "store"
+FOLDER = ROOT / ".hofaz9_cache"
 
 
 def harness_digest() -> str:
@@ -29,10 +29,16 @@ def harness_digest() -> str:
 
 def machine_digest(services: str) -> str:
     """The digest of the machine, its Python, and the servers named by URL."""
-    urls = [os.environ.get(name, "") for name in ("DATABASE_URL", "REDIS_URL") if services == "url"]
-    servers = [(parts.hostname, parts.port) for parts in map(urlsplit, urls)]
+    servers = running_servers() if services == "url" else ()
     machine = (platform.node(), platform.machine(), platform.python_version(), os.cpu_count(), servers)
     return sha256(repr(machine).encode()).hexdigest()
+
+
+def running_servers() -> tuple[tuple[str, str], ...]:
+    """Host and port of the servers named by URL."""
+    postgres_url, redis_url = os.environ.get("DATABASE_URL"), os.environ.get("REDIS_URL")
+    urls = [postgres_url, redis_database(redis_url, 0) if redis_url else None]
+    return tuple(place_of(url) for url in urls if url)
 
 
 def key(conditions: dict[str, str], with_load: bool, content: str) -> str:

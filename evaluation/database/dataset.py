@@ -3,11 +3,11 @@
 import secrets
 from hashlib import sha256
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 from psycopg import sql
 
+from evaluation.addresses import other_database
 from evaluation.errors import InfrastructureError
 
 SIZES = {"small": 2_000, "double": 4_000, "tenth": 10_000, "standard": 100_000, "large": 1_000_000}
@@ -25,7 +25,7 @@ select (select count(*) from categories), (select count(*) from products),
 
 def content_key(products: int) -> str:
     """A short digest of the content: of the script and the number of products."""
-    return sha256(f"{SCRIPT.read_text()}{products}".encode()).hexdigest()[:12]
+    return sha256(SCRIPT.read_bytes() + str(products).encode()).hexdigest()[:12]
 
 
 def expected_facts(products: int) -> tuple[int, ...]:
@@ -129,8 +129,3 @@ def drop(admin_url: str, name: str) -> None:
     """Drop a database, even while clients are connected."""
     with psycopg.connect(admin_url, autocommit=True) as admin:
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
-
-
-def other_database(url: str, database: str) -> str:
-    """The URL of another database on the same server."""
-    return urlunsplit(urlsplit(url)._replace(path=f"/{database}", query=""))

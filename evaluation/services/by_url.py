@@ -1,12 +1,16 @@
 """Running services, named by DATABASE_URL and REDIS_URL, and the check that an evaluation can use them."""
 
 import os
+from pathlib import Path
 
 import psycopg
 import redis
 
+from evaluation.addresses import postgres, redis_database
 from evaluation.errors import InfrastructureError, UsageError
 
+UNSEEN = ("/tmp", "/var/tmp", "/dev/shm")
+"""Candidates have temporary folders of their own."""
 NEEDED = {
     "select rolsuper or (rolcreatedb and rolcreaterole) from pg_roles where rolname = current_user": (
         "role {role} may not create databases and roles: ALTER ROLE {role} CREATEDB CREATEROLE"
@@ -30,7 +34,11 @@ def running_services() -> tuple[str, str]:
     missing = [name for name in ("DATABASE_URL", "REDIS_URL") if not os.environ.get(name)]
     if missing:
         raise UsageError(f"--services url needs {' and '.join(missing)} in the environment")
-    postgres_url, redis_url = os.environ["DATABASE_URL"], os.environ["REDIS_URL"]
+    found = postgres(os.environ["DATABASE_URL"])
+    if any(Path(found.host).is_relative_to(folder) for folder in UNSEEN):
+        raise UsageError(f"DATABASE_URL: candidates do not see a socket in {found.host}: use another folder")
+    postgres_url = found.url
+    redis_url = redis_database(os.environ["REDIS_URL"], 0)
     check_postgres(postgres_url)
     check_redis(redis_url)
     return postgres_url, redis_url
@@ -50,9 +58,14 @@ def check_postgres(url: str) -> None:
 
 
 def check_redis(url: str) -> None:
-    """Raise InfrastructureError unless Redis answers and lets us create users."""
+    """Raise InfrastructureError unless Redis answers and lets us create users.
+
+    UsageError for a parameter that it does not know.
+    """
     try:
         with redis.Redis.from_url(url, socket_connect_timeout=5) as client:
             client.acl_users()
-    except (redis.RedisError, ValueError) as error:
+    except (ValueError, TypeError) as error:
+        raise UsageError(f"REDIS_URL cannot be used: {error}") from error
+    except redis.RedisError as error:
         raise InfrastructureError(f"REDIS_URL does not answer, or gives no right to ACL: {error}") from error

@@ -155,12 +155,10 @@ def embedded_postgres(
     Yields its URL for the administrator, who gets a new password, and the cluster.
     """
     install = account.reachable_postgres(postgres_folder(), folder)
-    sockets = folder / "s"
-    sockets.mkdir(mode=0o700)
-    account.own(sockets)
     first = copied_cluster(seeded, folder) if seeded else new_cluster(install, folder, account)
     cluster = Cluster(first.folder, secrets.token_hex(16))
-    settings = POSTGRES_SETTINGS | {"listen_addresses": "127.0.0.1", "unix_socket_directories": str(sockets)}
+    # No socket file: its path may have 107 letters at most, and the temporary folder's alone can have more.
+    settings = POSTGRES_SETTINGS | {"listen_addresses": "127.0.0.1", "unix_socket_directories": ""}
     base = [str(install / "bin" / "postgres"), "-D", str(cluster.folder)]
     base += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import redis
@@ -58,10 +57,3 @@ def redis_user(url: str, number: str, name: str, password: str) -> Iterator[None
         client.execute_command("ACL", "SETUSER", name, "on", f">{password}", *RIGHTS, f"+select|{number}")
         yield
         client.acl_deluser(name)
-
-
-def with_login(url: str, user: str, password: str, database: str) -> str:
-    """The URL with another user, password and database on the same server."""
-    parts = urlsplit(url)
-    netloc = f"{user}:{password}@{parts.netloc.rpartition('@')[2]}"
-    return urlunsplit(parts._replace(netloc=netloc, path=f"/{database}", query=""))

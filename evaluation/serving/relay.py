@@ -7,6 +7,7 @@ from contextlib import suppress
 from types import TracebackType
 from urllib.parse import urlsplit
 
+from evaluation.addresses import place_of
 from evaluation.errors import InfrastructureError
 from evaluation.serving.wire import Wire
 
@@ -19,7 +20,8 @@ class Relay:
     """Listens on a port of 127.0.0.1 and passes everything on; `log` holds what has passed, in order."""
 
     def __init__(self, url: str, wire: type[Wire]) -> None:
-        self.target = urlsplit(url)
+        self.target = urlsplit(url)._replace(query="")
+        self.place = place_of(url)
         self.wire = wire
         self.log: list[str] = []
         self.open: set[Wire] = set()
@@ -60,8 +62,7 @@ class Relay:
         wire = self.wire(self.log)
         writers = [writer]
         try:
-            host, port = self.target.hostname, self.target.port
-            server_reader, server_writer = await asyncio.open_connection(host, port)
+            server_reader, server_writer = await connected(*self.place)
             writers.append(server_writer)
             self.open.add(wire)
             up = asyncio.create_task(pass_up(wire, reader, writer, server_writer))
@@ -88,6 +89,13 @@ class Relay:
     ) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
+
+
+async def connected(host: str, port: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection to a service; a host that begins with / is the folder of a Postgres socket."""
+    if host.startswith("/"):
+        return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
+    return await asyncio.open_connection(host, port)
 
 
 async def pass_up(

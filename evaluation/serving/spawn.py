@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from evaluation.environment import served
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.services.cleaner import Cleaner
 from evaluation.serving.namespaces import ROOT
@@ -18,7 +19,6 @@ from evaluation.serving.sandbox import is_private, kind
 from evaluation.serving.supervisor import STOP_DEADLINE_S
 
 MARK = "HOFAZ9_FORKSERVER"
-PASSED_ON = ("PATH", "LANG", "PYTHONPATH")
 SPAWN_DEADLINE_S = 60.0
 GRACE_S = 5.0
 
@@ -97,8 +97,7 @@ class ForkServer:
 
     def environment(self) -> dict[str, str]:
         """The environment of the fork server and of every process that it forks."""
-        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        return passed_on | {MARK: self.mark, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
+        return served() | {MARK: self.mark, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
     def spawn(
         self, urls: dict[str, str], options: tuple[str, ...], listener: int, control: int, log: Path

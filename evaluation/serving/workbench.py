@@ -13,13 +13,15 @@ from pathlib import Path
 import psycopg
 import redis
 
+from evaluation.addresses import other_database, redis_database, redis_login, with_login
 from evaluation.database import dataset
 from evaluation.database.counters import Counters
+from evaluation.environment import cleaned
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.services.cleaner import Cleaner
 from evaluation.services.embedded import Cluster, seeded_cluster
 from evaluation.services.services import Services, open_services
-from evaluation.serving.logins import create_roles, drop_roles, redis_user, with_login
+from evaluation.serving.logins import create_roles, drop_roles, redis_user
 from evaluation.serving.server import FREE_PORT, Server, serving
 from evaluation.serving.spawn import ForkServers
 
@@ -83,7 +85,7 @@ class Workbench:
 
         What goes wrong on the clone or in the Redis database is the candidate's doing: CandidateError.
         """
-        admin_url, redis_url = self.services.postgres_url, self.services.redis_url.rstrip("/")
+        admin_url, redis_url = self.services.postgres_url, self.services.redis_url
         template = dataset.ensure_template(admin_url, products)
         name = f"hofaz9_stage_{secrets.token_hex(4)}"
         ours = f"{name}_ours"
@@ -96,7 +98,7 @@ class Workbench:
             self.cleaner.database(name, admin_url)
             stack.callback(dataset.drop, admin_url, name)
             dataset.clone(admin_url, template, name, name, ours)
-            dataset.verify(dataset.other_database(admin_url, name), products)
+            dataset.verify(other_database(admin_url, name), products)
             number = stack.enter_context(self.redis_database())
             stack.enter_context(redis_user(redis_url, number, name, password))
             stage = Stage(
@@ -106,7 +108,7 @@ class Workbench:
                 with_login(admin_url, name, password, name),
                 with_login(admin_url, ours, our_password, name),
                 admin_url,
-                with_login(redis_url, name, password, number),
+                redis_login(redis_url, name, password, number),
                 self.folder,
                 self.forkservers,
                 self.cleaner,
@@ -134,7 +136,7 @@ class Workbench:
         """An empty database that nobody else has locked."""
         lock = "select pg_try_advisory_lock(hashtext('hofaz9 redis'), %s)"
         for number in range(1, 64):
-            client = redis.Redis.from_url(f"{self.services.redis_url.rstrip('/')}/{number}")
+            client = redis.Redis.from_url(redis_database(self.services.redis_url, number))
             try:
                 if locks.execute(lock, (number,)).fetchone() == (True,) and client.dbsize() == 0:
                     return number, client
@@ -175,6 +177,7 @@ def open_workshop(mode: str = "embedded", sizes: Sequence[int] = ()) -> Iterator
             dataset.ensure_template(url, products)
 
     with ExitStack() as stack:
+        stack.enter_context(cleaned())
         cleaner = stack.enter_context(Cleaner())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hofaz9-run-")))
         cleaner.folder(folder)

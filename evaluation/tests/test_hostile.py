@@ -9,10 +9,11 @@ import pytest
 import redis
 
 from evaluation import pipeline
+from evaluation.addresses import other_database
 from evaluation.candidates import store
 from evaluation.candidates.folder import copied
 from evaluation.candidates.submissions import Submission
-from evaluation.database.dataset import SIZES, ensure_template, other_database
+from evaluation.database.dataset import SIZES, ensure_template
 from evaluation.errors import InfrastructureError
 from evaluation.measure.meter import metered
 from evaluation.measure.settings import Settings

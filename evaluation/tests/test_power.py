@@ -9,8 +9,9 @@ import psycopg
 import pytest
 import redis
 
+from evaluation.addresses import other_database
 from evaluation.database import dataset
-from evaluation.database.dataset import SIZES, other_database
+from evaluation.database.dataset import SIZES
 from evaluation.database.expected import expected_products
 from evaluation.database.plans import explain
 from evaluation.errors import CandidateError
