@@ -1,0 +1,41 @@
+"""The tests run whatever else is installed beside pytest, and where nothing can be written."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PLUGIN = """
+def pytest_configure(config):
+    raise RuntimeError("a plugin that nobody asked for")
+"""
+
+
+FEW = "evaluation/tests/test_criteria.py"
+NEEDS_DOCKER = "evaluation/tests/test_containers.py::test_a_killed_harness_leaves_no_container"
+
+
+def run_pytest(*options: str, tests: str = FEW, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a small part of our tests."""
+    command = [sys.executable, "-m", "pytest", "-q", *options, tests]
+    environment = {"PATH": os.environ["PATH"], **variables}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def test_a_plugin_that_is_installed_beside_is_not_loaded(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text(PLUGIN)
+    metadata = tmp_path / "beside-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: beside\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[pytest11]\nbeside = beside\n")
+
+    done = run_pytest("-p", "no:cacheprovider", PYTHONPATH=str(tmp_path))
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_folder_that_cannot_be_written_is_no_failure() -> None:
+    done = run_pytest("-o", "cache_dir=/proc/nowhere")
+
+    assert done.returncode == 0, done.stdout + done.stderr
