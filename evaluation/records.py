@@ -25,12 +25,17 @@ class CaseResult:
 
 @dataclass(frozen=True, slots=True)
 class SuiteRun:
-    """The whole suite on one candidate; the seed chose the order of the tests and their random examples."""
+    """The whole suite on one candidate; the seed chose the order of the tests and their random examples.
+
+    `stdout` and `stderr` are the end of what pytest printed.
+    """
 
     exit_code: int
     tests: tuple[CaseResult, ...]
     duration_s: float
     seed: int | None = None
+    stdout: str = ""
+    stderr: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +231,8 @@ def measured_from(saved: dict[str, Any]) -> Measured:
             tuple(CaseResult(**one) for one in suite["tests"]),
             suite["duration_s"],
             suite.get("seed"),
+            suite.get("stdout", ""),
+            suite.get("stderr", ""),
         ),
         tuple(WorkSample(**one) for one in saved["work"]),
         tuple(load_sample_from(one) for one in saved["load"]),

@@ -46,6 +46,11 @@ class Reading:
         return tuple(path for path in self.paths if not path.startswith(f"{CATALOG}/"))
 
 
+def is_patch(patch: bytes) -> bool:
+    """Whether a text holds the header of a changed file."""
+    return bool(re.search(rb"^diff --git |^--- .*\n\+\+\+ ", unwrapped(patch), re.MULTILINE))
+
+
 def apply_patch(base: Path, patch: bytes, into: Path) -> tuple[str, ...]:
     """Copy `base` to the new folder `into` and apply the patch there; return the paths that were ignored.
 

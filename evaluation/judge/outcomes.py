@@ -12,9 +12,10 @@ def outcome_of(measured: Measured, verdicts: tuple[Verdict, ...]) -> Outcome:
     """`resolved`, `tampered`, `unresolved` or `no_verdict`; signs of tampering outweigh passed tests."""
     if measured.signals:
         return Outcome("tampered", "; ".join(f"{one.name}: {one.detail}" for one in measured.signals[:NAMED]))
-    reasons = []
     if measured.error:
-        reasons.append(measured.error)
+        # Nothing was measured, so every test is an error, and to name them would say nothing more.
+        return Outcome("unresolved", measured.error)
+    reasons = []
     if unmet := [verdict.requirement for verdict in verdicts if verdict.passed is False]:
         reasons.append(f"not met: {', '.join(unmet)}")
     if cpu.is_cheap(measured.cpu) is False:

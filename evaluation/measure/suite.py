@@ -18,6 +18,7 @@ from evaluation.services import tied
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 1_200
 SHARES = 2
+PRINTED_CHARACTERS = 4_000
 IN_EVERY_SHARE = "tests/test_audit.py"
 """This file checks the exchanges of all other tests in its own process."""
 WORST_FIRST = ("error", "failed", "skipped", "passed")
@@ -38,6 +39,8 @@ def run_suite(candidate: Path, postgres_url: str, redis_url: str, folder: Path, 
         merged(test for run in runs for test in run.tests),
         time.monotonic() - started,
         seed,
+        "".join(run.stdout for run in runs),
+        "".join(run.stderr for run in runs),
     )
 
 
@@ -99,4 +102,5 @@ def run_share(
         tests = tuple(CaseResult(**json.loads(line)) for line in results.read_text().splitlines())
     if not tests:
         raise InfrastructureError("the suite collected no test")
-    return SuiteRun(done.returncode, tests, time.monotonic() - started, seed)
+    printed = (done.stdout[-PRINTED_CHARACTERS:], done.stderr[-PRINTED_CHARACTERS:])
+    return SuiteRun(done.returncode, tests, time.monotonic() - started, seed, *printed)

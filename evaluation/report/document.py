@@ -1,7 +1,6 @@
 """`report.json`: all measurements and the verdicts on them, validated against a schema."""
 
 import json
-from collections import Counter
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 import jsonschema
 
 from evaluation.records import INSTANCE_ID, CaseResult, Evaluation, Measured, measured_from
-from evaluation.report.judgement import judgement
+from evaluation.report.judgement import judgement, summary
 from evaluation.report.printable import CONTROL
 from evaluation.report.whole import written_whole
 
@@ -51,19 +50,14 @@ def as_report(found: Evaluation) -> dict[str, Any]:
 
 def side(measured: Measured, success: bool) -> dict[str, Any]:
     """The part of `results` for one side."""
-    outcomes = Counter(test.outcome for test in measured.suite.tests)
     return {
         "candidate": measured.candidate,
         "success": success,
         "exit_code": measured.suite.exit_code,
         "tests": [{**asdict(test), "name": test.nodeid.rpartition("::")[2]} for test in measured.suite.tests],
-        "summary": {
-            "total": len(measured.suite.tests),
-            "passed": outcomes["passed"],
-            "failed": outcomes["failed"],
-            "errors": outcomes["error"],
-            "skipped": outcomes["skipped"],
-        },
+        "summary": summary(measured),
+        "stdout": measured.suite.stdout,
+        "stderr": measured.suite.stderr,
         "duration_seconds": round(measured.suite.duration_s, 2),
         "seed": measured.suite.seed,
         "signals": [asdict(signal) for signal in measured.signals],
@@ -98,6 +92,8 @@ def measured_side(report: dict[str, Any], name: str) -> Measured:
                 ],
                 "duration_s": found["duration_seconds"],
                 "seed": found.get("seed"),
+                "stdout": found.get("stdout", ""),
+                "stderr": found.get("stderr", ""),
             },
             "work": list(report["work"][name].values()),
             "load": list(report["load"][name].values()),
@@ -113,13 +109,17 @@ def measured_side(report: dict[str, Any], name: str) -> Measured:
 
 def validate(report: dict[str, Any]) -> None:
     """Raise jsonschema.ValidationError when this is not a report."""
-    jsonschema.validate(report, json.loads(SCHEMA.read_text()))
+    jsonschema.validate(report, json.loads(SCHEMA.read_text(encoding="utf-8")))
 
 
 def write(report: dict[str, Any], folder: Path) -> Path:
     """Validate a report and write it to the folder."""
+    return written_whole(folder / "report.json", as_bytes(report))
+
+
+def as_bytes(report: dict[str, Any]) -> bytes:
+    """A report as it stands in a file, after it was validated."""
     validate(report)
     text = json.dumps(report, indent=2, ensure_ascii=False) + "\n"
     # What a candidate sent may hold half a surrogate pair, or characters that a terminal obeys.
-    text = CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    return written_whole(folder / "report.json", text.encode())
+    return CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text).encode()

@@ -1,5 +1,6 @@
 """The parts of a report that follow from the measurements alone: they can be judged again at any time."""
 
+from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
@@ -20,12 +21,35 @@ def judgement(before: Measured, after: Measured, outcome: str) -> dict[str, Any]
             "fail_to_pass": fail_to_pass,
             "pass_to_pass": pass_to_pass,
             "hardening": hardening_passed(after),
+            **totals("before", before),
+            **totals("after", after),
         },
         "requirements": requirement_rows(judge(before), judge(after)),
         "criteria": criterion_rows(judge_criteria(before), verdicts),
         "hardening": {"held": held.held, "total": held.total, "missing": list(held.missing)},
         "hardened": held.is_complete and outcome == "resolved",
         "growth": {"before": growth(before), "after": growth(after)},
+    }
+
+
+def totals(side: str, measured: Measured) -> dict[str, Any]:
+    """Whether all tests passed on a side, and how many did; for readers that look at these names alone."""
+    counts = summary(measured)
+    return {
+        f"{side}_tests_passed": counts["passed"] == counts["total"],
+        **{f"{side}_{name}": counts[name] for name in ("total", "passed", "failed")},
+    }
+
+
+def summary(measured: Measured) -> dict[str, int]:
+    """How many tests had which outcome."""
+    outcomes = Counter(test.outcome for test in measured.suite.tests)
+    return {
+        "total": len(measured.suite.tests),
+        "passed": outcomes["passed"],
+        "failed": outcomes["failed"],
+        "errors": outcomes["error"],
+        "skipped": outcomes["skipped"],
     }
 
 

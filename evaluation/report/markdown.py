@@ -9,7 +9,7 @@ from typing import Any
 from evaluation.report import growth
 from evaluation.report.failures import Failure, told_failures
 from evaluation.report.marks import mark, not_judged
-from evaluation.report.printable import first_lines, one_line
+from evaluation.report.printable import first_lines, last_line_first, one_line
 
 SPECIAL = re.compile(r"[&<>|`*~\[\]\\#@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.")
 """Characters that Markdown, HTML or a code host reads as more than text."""
@@ -37,7 +37,11 @@ def grading(report: dict[str, Any]) -> str:
     side, held = report["results"]["after"], report.get("hardening")
     tests = f"{side['summary']['passed']} of {side['summary']['total']}"
     hardening = f"{held['held']} of {held['total']}" if held else "-"
-    why = [one_line(report["error"] or "", REASON_CHARACTERS), *report.get("notes", ()), *not_judged(report)]
+    why = [
+        one_line(last_line_first(report["error"] or ""), REASON_CHARACTERS),
+        *report.get("notes", ()),
+        *not_judged(report),
+    ]
     cells = [escaped(side["candidate"]), f"**{report['outcome']}**", tests, hardening]
     return f"| {' | '.join([*cells, escaped('; '.join(filter(None, why)))])} |"
 

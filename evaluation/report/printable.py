@@ -26,6 +26,12 @@ def one_line(text: str, longest: int = LONGEST_LINE) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
+def last_line_first(reason: str) -> str:
+    """A reason whose last line, in which a traceback tells what happened, is read before all others."""
+    lines = [line for line in reason.splitlines() if line.strip()]
+    return "\n".join([*lines[-1:], *lines[:-1]])
+
+
 def first_lines(text: str, lines: int) -> list[str]:
     """The first lines of a text that are not empty, each cut after LONGEST_LINE characters."""
     found = (one_line(line) for line in printable(text).split("\n"))

@@ -9,7 +9,7 @@ from evaluation.records import CpuCost, load_sample_from
 from evaluation.report import growth
 from evaluation.report.failures import Failure, specified_failures
 from evaluation.report.marks import mark, not_judged
-from evaluation.report.printable import first_lines, one_line, printable
+from evaluation.report.printable import first_lines, last_line_first, one_line, printable
 
 FAILURE_LINES = 12
 """As many lines are printed about failures; the whole of each is in the report."""
@@ -29,7 +29,7 @@ def summary(report: dict[str, Any]) -> str:
     if found := specified_failures(report):
         lines += ["", "failed:", *failure_lines(found), ""]
     if report["error"]:
-        first, *more = report["error"].splitlines()
+        first, *more = last_line_first(report["error"]).splitlines()
         lines += [f"because: {first}", *(f"    {line}" for line in more)]
     lines += report.get("notes", [])
     return printable("\n".join([*lines, *last_lines(report)]))
@@ -55,7 +55,8 @@ def grading_line(report: dict[str, Any], width: int) -> str:
     held = report.get("hardening")
     hardening = f"{held['held']}/{held['total']}" if held else "-"
     tests = f"{counts['passed']}/{counts['total']}"
-    why = "; ".join(filter(None, [one_line(report["error"] or "", 200), *notes(report), *not_judged(report)]))
+    reason = one_line(last_line_first(report["error"] or ""), 200)
+    why = "; ".join(filter(None, [reason, *notes(report), *not_judged(report)]))
     return f"{name_of(report):<{width}}{report['outcome']:<14}{tests:<12}{hardening:<12}{statements:<18}{why}"
 
 

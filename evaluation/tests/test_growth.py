@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.cli import NO_VERDICT, RESOLVED, regrade_main
+from evaluation.cli import regrade_main
+from evaluation.errors import NO_VERDICT, RESOLVED
 from evaluation.judge.growth import deepenings, exponent, laws
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import judged

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from evaluation.cli import NO_VERDICT, RESOLVED, UNRESOLVED, regrade_main
+from evaluation.cli import regrade_main
+from evaluation.errors import NO_VERDICT, RESOLVED, UNRESOLVED
 from evaluation.records import Broken, LoadSample
 from evaluation.report import document, explain, junit, markdown, terminal
 from evaluation.tests.test_judge import CHEAP, by_criterion, load, measured

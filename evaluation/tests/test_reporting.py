@@ -157,6 +157,22 @@ def test_of_a_candidate_that_could_not_be_measured_the_reason_is_told_alone() ->
     assert found["hardening"]["held"] == 0
 
 
+def test_the_last_line_of_a_reason_is_told_first_and_not_cut_off() -> None:
+    whole = by_criterion({})
+    trace = "Traceback (most recent call last):\n" + '  File "main.py", line 1, in <module>\n' * 20
+    error = CandidateError(f"it cannot be imported:\n{trace}ModuleNotFoundError: No module named 'nowhere'\n")
+
+    found = report(unmeasured_candidate("broken", whole, error))
+
+    told = "ModuleNotFoundError: No module named 'nowhere' it cannot be imported: Traceback"
+    assert told in terminal.gradings([found])
+    assert told.replace("_", "&#95;") in markdown.text([found])
+    lines = terminal.summary(report(replace(whole, error=str(error)))).splitlines()
+    start = lines.index("because: ModuleNotFoundError: No module named 'nowhere'")
+    assert lines[start + 1] == "    it cannot be imported:"
+    assert "R02" not in found["error"]
+
+
 def test_requirements_are_told_with_their_titles_and_r01_as_not_timed() -> None:
     found = report(by_criterion({}), before=replace(by_criterion({}), cpu=(COSTLY,)))
     lines = terminal.summary(found).splitlines()

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 
 from evaluation.candidates import store
-from evaluation.cli import settings_of
 from evaluation.measure import suite
 from evaluation.measure.settings import Settings
+from evaluation.options import settings_of
 from evaluation.records import CaseResult, Measured, SuiteRun, measured_from
+from evaluation.report.destination import REPORTS
+from evaluation.services import tied
 
 FAILED = CaseResult("audit[R08.3]", "failed", "R08", "R08.3", "specified", "one page is old")
 PASSED = CaseResult("audit[R08.3]", "passed", "R08", "R08.3")
@@ -67,13 +69,16 @@ def test_the_suite_gets_the_seed_and_its_results_are_read(
         [results] = [Path(one.partition("=")[2]) for one in command if one.startswith("--results=")]
         line = {"nodeid": "t", "outcome": "failed", "requirement": "R08", "criterion": "R08.6"}
         results.write_text(json.dumps(line | {"level": "hardening", "message": "\ud800"}) + "\n")
-        return subprocess.CompletedProcess(command, 1, "", "")
+        return subprocess.CompletedProcess(command, 1, f"{'.' * suite.PRINTED_CHARACTERS}end\n", "warned\n")
 
-    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(tied, "run", run)
     found = suite.run_suite(tmp_path, "", "", tmp_path, seed=7)
 
     assert found.tests == (CaseResult("t", "failed", "R08", "R08.6", "hardening", "\ud800"),)
     assert found.seed == 7
+    assert len(found.stdout) == suite.SHARES * suite.PRINTED_CHARACTERS
+    assert found.stdout.endswith(".end\n")
+    assert found.stderr == "warned\n" * suite.SHARES
     assert all({"--hypothesis-seed=7", "--randomly-seed=7"} <= set(command) for command in commands)
     assert len(commands) == suite.SHARES
 
@@ -116,6 +121,22 @@ def test_measurements_under_other_criteria_are_not_recalled(
     (tmp_path / name).write_text("changed")
 
     assert store.harness_digest() != before
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_a_checkout_that_cannot_be_written_remembers_nothing(
+    is_writable: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(store, "FOLDER", tmp_path / "new" if is_writable else Path("/proc/nowhere"))
+    measured = Measured("c", SuiteRun(0, (PASSED,), 1.0, 3, "out", "err"), (), ())
+
+    store.keep("key", measured)
+
+    assert store.recall("key") == (measured if is_writable else None)
+
+
+def test_the_store_is_not_among_the_reports() -> None:
+    assert REPORTS not in store.FOLDER.parents
 
 
 def test_a_chosen_seed_measures_everything_anew() -> None:

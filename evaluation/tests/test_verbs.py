@@ -3,7 +3,7 @@
 import json
 import os
 import signal
-import sys
+import tomllib
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from evaluation import cli, pipeline
+from evaluation import pipeline
 from evaluation.candidates import store
 from evaluation.errors import InfrastructureError, ProbeSilencedError, UsageError
 from evaluation.measure.settings import Settings
@@ -49,17 +49,6 @@ def report() -> dict[str, Any]:
     found = judged(before, measured("repository_after", content="new"), Settings(), datetime.now(UTC))
     read: dict[str, Any] = json.loads(json.dumps(document.as_report(found)))
     return read | {"environment": read["environment"] | CONDITIONS}
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """A function that runs the command line with its arguments and returns the exit status."""
-
-    def main(*arguments: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["evaluation.py", *map(str, arguments)])
-        return cli.main()
-
-    return main
 
 
 @pytest.mark.parametrize("with_load", [True, False])
@@ -113,6 +102,41 @@ def test_a_grading_that_reuses_a_report_of_other_conditions_is_a_usage_error(
 
     assert status == 64
     assert "harness was h, is" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("text", ["# A README\n\nSome words.\n", "---\nlicense: mit\n---\n| a |\n|---|\n"])
+def test_prose_is_refused_before_anything_is_measured(
+    text: str, tmp_path: Path, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "README.md").write_text(text)
+
+    status = run("grade", tmp_path / "README.md", "--out", tmp_path)
+
+    assert status == 64
+    assert "README.md is no folder, no patch and no file of predictions" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize("text", ["", A_NEW_FILE, "Words.\n\n--- a/crud.py\n+++ b/crud.py\n@@ -1 +1 @@\n"])
+def test_a_patch_is_not_refused(text: str, tmp_path: Path, run: Callable[..., int]) -> None:
+    (tmp_path / "attempt.patch").write_text(text)
+
+    assert run("grade", tmp_path / "attempt.patch", "--out", tmp_path) == 2
+
+
+def test_the_help_names_every_command_and_the_version_is_told(
+    run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        run("--help")
+    told = capsys.readouterr().out
+    assert [name for name in ("grade", "regrade", "explain") if f"evaluation.py {name} " not in told] == []
+
+    with pytest.raises(SystemExit, match="0"):
+        run("--version")
+    version = tomllib.loads((pipeline.ROOT / "pyproject.toml").read_text())["project"]["version"]
+    assert capsys.readouterr().out == f"hofaz9 {version}\n"
 
 
 def test_a_silenced_probe_gets_the_same_outcome_from_its_report(
