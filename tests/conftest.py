@@ -13,9 +13,10 @@ import httpx
 import psycopg
 import pytest
 
-from evaluation.candidates.folder import checked_directory
+from evaluation.candidates.folder import checked_directory, meant_by
 from evaluation.criteria import criteria
 from evaluation.database.dataset import SIZES
+from evaluation.errors import EvaluationError
 from evaluation.serving.connection import Connection
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench, open_workbench
@@ -35,8 +36,8 @@ NO_LONG_WAIT = "-c lock_timeout=5s"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options; `--candidate DIR` (or REPO_PATH=DIR) chooses the catalog to test."""
-    default = os.environ.get("REPO_PATH", "repository_after")
+    """Add the options; `--candidate DIR`, or a variable (see `meant_by`), chooses the catalog to test."""
+    default = meant_by(os.environ)
     parser.addoption("--candidate", default=default, help=f"folder of the catalog (default: {default})")
     parser.addoption("--requirement", metavar="Rnn", help="run only the tests of one requirement")
     parser.addoption("--results", help="write the outcome of every test to this file (JSON lines)")
@@ -274,9 +275,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """`--results FILE` asks for the outcomes as JSON lines."""
+    """Refuse a folder that does not exist; `--results FILE` asks for the outcomes as JSON lines."""
+    try:
+        checked_directory(Path(config.getoption("--candidate")))
+    except EvaluationError as error:
+        pytest.exit(str(error), returncode=error.status)
     if path := config.getoption("--results"):
         config.pluginmanager.register(ResultFile(Path(path)))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tell which catalog was tested, in quiet runs too."""
+    terminalreporter.write_line(f"candidate: {Path(config.getoption('--candidate')).resolve()}")
 
 
 def pytest_sessionfinish() -> None:

@@ -1,12 +1,13 @@
-"""The folder of a candidate: its check, its contents, and private copies of it."""
+"""The folder of a candidate: which one is meant, its check, its contents, and private copies of it."""
 
 import os
 import shutil
 import stat
+from collections.abc import Mapping
 from hashlib import sha256
 from pathlib import Path
 
-from evaluation.errors import CandidateError
+from evaluation.errors import CandidateError, UsageError
 
 REQUIRED_MODULES = ("__init__.py", "main.py", "database.py")
 LARGEST_BYTES = 50_000_000
@@ -15,15 +16,26 @@ NOT_SERVED = ("__pycache__", ".git")
 """Names that are never copied, whatever they are."""
 
 
+def meant_by(variables: Mapping[str, str]) -> str:
+    """The folder that a caller names by REPO_PATH, TARGET_REPO or PYTHONPATH; otherwise the reference."""
+    named = [variables.get("REPO_PATH"), variables.get("TARGET_REPO")]
+    on_path = [one for one in variables.get("PYTHONPATH", "").split(os.pathsep) if one]
+    candidates = [one for one in on_path if not missing_modules(Path(one))]
+    return next(filter(None, [*named, *candidates]), "repository_after")
+
+
+def missing_modules(directory: Path) -> list[str]:
+    """The modules that a candidate needs and this folder lacks."""
+    return [name for name in REQUIRED_MODULES if not (directory / name).is_file()]
+
+
 def checked_directory(directory: Path) -> Path:
-    """The folder as an absolute path; CandidateError when it cannot be a candidate."""
+    """The folder as an absolute path; UsageError when there is none, CandidateError when it cannot be one."""
     if not directory.is_dir():
-        raise CandidateError(f"there is no candidate folder {directory}")
-    missing = [name for name in REQUIRED_MODULES if not (directory / name).is_file()]
-    if missing:
+        raise UsageError(f"there is no candidate folder {directory}")
+    if missing := missing_modules(directory):
         raise CandidateError(
-            f"{directory} is not a candidate: it has no {', '.join(missing)} "
-            "(see 'The candidate contract' in README.md)"
+            f"{directory} is not a candidate: it has no {', '.join(missing)} (see instances/contract.md)"
         )
     return directory.resolve()
 

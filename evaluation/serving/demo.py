@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evaluation.candidates.folder import checked_directory
 from evaluation.database.dataset import SIZES
-from evaluation.errors import EvaluationError
+from evaluation.errors import NO_VERDICT, EvaluationError
 from evaluation.services.services import MODES
 from evaluation.serving.workbench import open_workbench
 
@@ -32,9 +32,12 @@ def main() -> int:
         serve(checked_directory(options.directory), options.services, (options.host, options.port))
     except KeyboardInterrupt:
         print("\nstopped", flush=True)
-    except (EvaluationError, OSError) as error:
+    except EvaluationError as error:
         print(error, file=sys.stderr)
-        return 2
+        return error.status
+    except OSError as error:
+        print(error, file=sys.stderr)
+        return NO_VERDICT
     return 0
 
 

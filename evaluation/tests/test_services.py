@@ -10,7 +10,7 @@ import pytest
 
 from evaluation.candidates.folder import checked_directory
 from evaluation.database.dataset import ensure_template, expected_facts, verify
-from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.errors import CandidateError, InfrastructureError, UsageError
 from evaluation.services.cleaner import is_alive
 from evaluation.serving.workbench import open_workbench
 
@@ -63,5 +63,5 @@ def test_an_incomplete_dataset_is_refused() -> None:
 def test_the_message_for_a_folder_that_is_not_a_candidate_names_what_is_missing(tmp_path: Path) -> None:
     with pytest.raises(CandidateError, match=r"main\.py"):
         checked_directory(tmp_path)
-    with pytest.raises(CandidateError, match="no candidate folder"):
+    with pytest.raises(UsageError, match="no candidate folder"):
         checked_directory(tmp_path / "nowhere")

@@ -1,0 +1,62 @@
+"""Which catalog is meant, and that a folder that does not exist is a usage error everywhere."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from evaluation.candidates.folder import meant_by
+
+ROOT = Path(__file__).parents[2]
+BEFORE = str(ROOT / "repository_before")
+NOWHERE = "repository_befor"
+DOORS = {
+    "evaluate": ["evaluation/evaluation.py", "--candidate", NOWHERE],
+    "grade": ["evaluation/evaluation.py", "grade", NOWHERE],
+    "regrade": ["evaluation/evaluation.py", "regrade", NOWHERE],
+    "explain": ["evaluation/evaluation.py", "explain", NOWHERE],
+    "serve": ["-m", "evaluation.serving.demo", NOWHERE],
+    "pytest": ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "--candidate", NOWHERE],
+}
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run Python in this repository."""
+    environment = {"PATH": os.environ["PATH"], **variables}
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize(
+    ("variables", "folder"),
+    [
+        ({}, "repository_after"),
+        ({"PYTHONPATH": f"/nowhere:{ROOT}"}, "repository_after"),
+        ({"PYTHONPATH": f"{ROOT}:{BEFORE}"}, BEFORE),
+        ({"TARGET_REPO": "repository_before"}, "repository_before"),
+        ({"TARGET_REPO": "of_target", "PYTHONPATH": BEFORE}, "of_target"),
+        ({"REPO_PATH": "of_path", "TARGET_REPO": "of_target", "PYTHONPATH": BEFORE}, "of_path"),
+        ({"REPO_PATH": "", "TARGET_REPO": ""}, "repository_after"),
+    ],
+)
+def test_a_caller_may_name_the_folder_by_a_variable(variables: dict[str, str], folder: str) -> None:
+    assert meant_by(variables) == folder
+
+
+@pytest.mark.parametrize("name", ["REPO_PATH", "TARGET_REPO", "PYTHONPATH"])
+def test_the_suite_tells_which_catalog_it_tested(name: str) -> None:
+    command = ("-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/test_indexes.py", "--collect-only")
+
+    done = run(*command, **{name: BEFORE})
+
+    assert f"candidate: {BEFORE}" in done.stdout.splitlines()
+
+
+@pytest.mark.parametrize("door", list(DOORS))
+def test_a_misspelled_folder_is_a_usage_error(door: str) -> None:
+    done = run(*DOORS[door])
+
+    assert done.returncode == 64
+    assert NOWHERE in done.stdout + done.stderr
