@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from evaluation.candidates.folder import contents
+from evaluation.candidates.git import output_of_git
 from evaluation.instance import list_form
 
 ROOT = Path(__file__).parents[2]
@@ -26,6 +27,69 @@ def row() -> dict[str, Any]:
     return row
 
 
+def run_eval_script(place: Path, folder: Path, programs: Path) -> subprocess.CompletedProcess[str]:
+    """Run `instances/eval.sh` from a folder, with a Python that only tells what it was asked to run."""
+    programs.mkdir()
+    (programs / "python").write_text(
+        '#!/bin/sh\necho "python $*"\ncat tests/conftest.py repository_before/crud.py\n'
+    )
+    (programs / "python").chmod(0o755)
+    environment = {"PATH": f"{programs}:{os.environ['PATH']}", "HOFAZ9_TESTBED": str(place)}
+    command = ["bash", str(ROOT / "instances/eval.sh")]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def told(folder: Path) -> str:
+    """What git tells of the work in a folder."""
+    return output_of_git(folder, "diff", "HEAD") + output_of_git(folder, "status", "--porcelain", "--ignored")
+
+
+@pytest.fixture
+def small_testbed(tmp_path: Path) -> Path:
+    """A repository with a suite and a catalog, and with work in it that is not committed."""
+    folder = tmp_path / "testbed"
+    for name in ("tests/conftest.py", "repository_before/crud.py"):
+        (folder / name).parent.mkdir(parents=True)
+        (folder / name).write_text(f"# {name} as committed\n")
+    output_of_git(folder, "init", "--quiet")
+    output_of_git(folder, "add", "--all")
+    author = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+    output_of_git(folder, *author, "commit", "--quiet", "--message=base")
+    (folder / "tests/conftest.py").write_text("# the candidate's own\n")
+    (folder / "repository_before/crud.py").write_text("# solved\n")
+    (folder / "conftest.py").write_text("# the candidate's own\n")
+    return folder
+
+
+def test_the_eval_script_runs_our_tests_on_the_catalog_and_changes_nothing(
+    small_testbed: Path, tmp_path: Path
+) -> None:
+    before = told(small_testbed)
+
+    done = run_eval_script(small_testbed, tmp_path, tmp_path / "programs")
+
+    assert done.returncode == 0, done.stderr
+    [command, *files] = done.stdout.splitlines()
+    assert command.startswith("python -m pytest ")
+    assert files == ["# tests/conftest.py as committed", "# solved"]
+    assert told(small_testbed) == before
+
+
+@pytest.mark.parametrize("place", ["missing", "no repository"])
+def test_the_eval_script_runs_nothing_and_changes_nothing_elsewhere(
+    place: str, small_testbed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "no repository").mkdir()
+    before = told(small_testbed)
+
+    done = run_eval_script(tmp_path / place, small_testbed, tmp_path / "programs")
+
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "Start Test Output" not in done.stderr
+    assert told(small_testbed) == before
+
+
 @pytest.fixture
 def testbed(tmp_path: Path) -> Path:
     """A clone of this repository, like the one in the image that the list form names."""
@@ -38,7 +102,7 @@ def testbed(tmp_path: Path) -> Path:
 
 
 def test_the_list_form_is_up_to_date_with_instance_and_patch(row: dict[str, Any]) -> None:
-    instance = json.loads((ROOT / "instances/HOFAZ9.json").read_text())
+    instance = json.loads((ROOT / "instances/instance.json").read_text())
 
     assert row == list_form(instance), "update it with: python -m evaluation.instance"
 
