@@ -8,6 +8,10 @@ PORT ?= 8000
 # SAMPLE=N draws N of the mutants, alternatives or cheats; SEED says which.
 SEED ?= 0
 DRAW = $(if $(SAMPLE),--sample $(SAMPLE) --seed $(SEED))
+# make itself ends with 2 whenever a command fails: the last line tells the exit status that counts.
+TOLD = ; status=$$?; echo "exit status: $$status"; exit $$status
+# A test run is a whole one, and finds our modules.
+unexport PYTEST_ADDOPTS PYTEST_PLUGINS PYTHONSAFEPATH PYTHONOPTIMIZE
 
 .DEFAULT_GOAL := help
 .PHONY: help evaluate grade test check serve patch mutants alternatives cheats benchmark compose testbed summary
@@ -21,10 +25,10 @@ $(VENV)/ready: requirements.txt
 	touch $@
 
 evaluate: $(VENV)/ready ## Measure baseline and candidate, judge, write report.json
-	$(BIN)/python evaluation/evaluation.py --candidate $(CANDIDATE) --profile $(PROFILE)
+	@$(BIN)/python evaluation/evaluation.py --candidate $(CANDIDATE) --profile $(PROFILE) $(TOLD)
 
 grade: $(VENV)/ready ## Grade folders, patches or predictions (PATHS="a b.patch"), with a Markdown summary
-	$(BIN)/python evaluation/evaluation.py grade $(PATHS) --markdown evaluation/reports/summary/grade.md
+	@$(BIN)/python evaluation/evaluation.py grade $(PATHS) --markdown evaluation/reports/summary/grade.md $(TOLD)
 
 mutants: $(VENV)/ready ## The reference with one fault each: all noticed by its requirement's tests? (ALL=1, SAMPLE=N)
 	$(BIN)/python -m evaluation.proof mutants $(if $(ALL),--whole) $(DRAW)
@@ -49,11 +53,11 @@ check: $(VENV)/ready ## Lint, types, import arrows
 	$(BIN)/lint-imports
 
 serve: $(VENV)/ready ## Serve one catalog with the standard dataset (CANDIDATE=DIR PORT=8000)
-	$(BIN)/python -m evaluation.serving.demo $(CANDIDATE) --port $(PORT)
+	@$(BIN)/python -m evaluation.serving.demo $(CANDIDATE) --port $(PORT) $(TOLD)
 
 compose: ## The evaluation in containers (CANDIDATE=DIR), which are taken away again
 	@CANDIDATE=$(CANDIDATE) PROFILE=$(PROFILE) docker compose up --build --abort-on-container-exit; \
-		status=$$?; docker compose down --volumes; exit $$status
+		status=$$?; docker compose down --volumes; (exit $$status) $(TOLD)
 
 testbed: ## Build the image that instances/HOFAZ9.list.json names, for SWE-bench-style harnesses
 	docker build --target testbed --tag hofaz9-testbed:1 .

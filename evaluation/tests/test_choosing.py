@@ -60,3 +60,13 @@ def test_a_misspelled_folder_is_a_usage_error(door: str) -> None:
 
     assert done.returncode == 64
     assert NOWHERE in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("verb", [["grade", f"PATHS={NOWHERE}"], ["evaluate", f"CANDIDATE={NOWHERE}"]])
+def test_make_tells_the_exit_status_that_it_cannot_return(verb: list[str]) -> None:
+    command = ["make", "--silent", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/ready", *verb]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    assert done.returncode == 2
+    assert done.stdout.splitlines()[-1] == "exit status: 64"

@@ -39,3 +39,10 @@ def test_a_folder_that_cannot_be_written_is_no_failure() -> None:
     done = run_pytest("-o", "cache_dir=/proc/nowhere")
 
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_what_a_machine_cannot_test_is_told(tmp_path: Path) -> None:
+    done = run_pytest("-p", "no:cacheprovider", tests=NEEDS_DOCKER, PATH=str(tmp_path))
+
+    [line] = [line for line in done.stdout.splitlines() if line.startswith("not tested here")]
+    assert line.startswith("not tested here (1): no Docker engine")
