@@ -57,7 +57,7 @@ def test_a_report_gets_the_same_verdicts_again(
     assert "differ" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("candidate_us", "status"), [(800.0, RESOLVED), (801.0, UNRESOLVED)])
+@pytest.mark.parametrize(("candidate_us", "status"), [(1600.0, RESOLVED), (1601.0, UNRESOLVED)])
 def test_cpu_time_is_judged_again(
     tmp_path: Path, candidate_us: float, status: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,7 +65,7 @@ def test_cpu_time_is_judged_again(
 
     assert regrade(found, tmp_path) == status
     assert "differ" not in capsys.readouterr().err
-    found["cpu"]["after"]["warm_page"]["candidate_us"] = 801.0 if status == RESOLVED else 800.0
+    found["cpu"]["after"]["warm_page"]["candidate_us"] = 1601.0 if status == RESOLVED else 1600.0
     assert regrade(found, tmp_path) == NO_VERDICT
 
 

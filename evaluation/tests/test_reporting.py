@@ -19,7 +19,7 @@ from evaluation.report import document, junit, markdown, terminal
 from evaluation.report.printable import CONTROL, first_lines, one_line, printable
 from evaluation.tests.test_judge import CHEAP, by_criterion, load, loaded, measured
 
-COSTLY = replace(CHEAP, candidate_us=1218.0, null_us=45.0)
+COSTLY = replace(CHEAP, candidate_us=2218.0, null_us=45.0)
 QUICK, FULL = Settings(with_load=False, seed=42), Settings(seed=42)
 NASTY = (
     "\x00\x1b[31mred\x9b\r\nline\u2028|<b>`\udfff\ud800\ufffe\uffff & ]]> \u202e*_[x](http://y) @all #1 "
@@ -239,14 +239,14 @@ def test_a_failed_timing_is_told_with_its_figures() -> None:
 def test_the_cpu_time_of_a_warm_answer_is_told_on_both_sides_and_where_it_fails() -> None:
     found = report(replace(by_criterion({}), cpu=(COSTLY,)))
 
-    assert found["cpu"]["after"]["warm_page"]["candidate_us"] == 1218.0
+    assert found["cpu"]["after"]["warm_page"]["candidate_us"] == 2218.0
     shown = terminal.summary(found)
-    told = "1218 us of CPU for a warm answer, 27.1 times the null server's 45 us"
+    told = "2218 us of CPU for a warm answer, 49.3 times the null server's 45 us"
     assert f"after, warm_page: {told}" in shown
     assert "before, warm_page: 200 us of CPU for a warm answer, 5.0 times" in shown
     assert f"because: not met: R01; R01.2: {told}" in shown
     assert "R01.2 A warm listing costs the server little CPU time" in shown
-    assert "| measured | <code>1218 us of CPU" in markdown.text([found])
+    assert "| measured | <code>2218 us of CPU" in markdown.text([found])
 
 
 def test_cpu_time_that_was_not_measured_is_told() -> None:
