@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from evaluation.candidates.folder import content_digest, copied
+from evaluation.candidates.folder import NOT_SERVED, content_digest, copied
 from evaluation.errors import EmptyPatchError, InfrastructureError, PatchFailedError
 
 CATALOG = "repository_before"
@@ -37,13 +37,17 @@ class Reading:
     options: tuple[str, ...]
     paths: tuple[str, ...]
 
-    def inside(self) -> list[str]:
-        """The paths in the catalog."""
-        return [path for path in self.paths if path.startswith(f"{CATALOG}/")]
+    def served(self) -> list[str]:
+        """The paths of what is served: in the catalog, and no cache."""
+        return [
+            path
+            for path in self.paths
+            if path.startswith(f"{CATALOG}/") and not set(NOT_SERVED) & set(path.split("/"))
+        ]
 
-    def outside(self) -> tuple[str, ...]:
+    def ignored(self) -> tuple[str, ...]:
         """All other paths."""
-        return tuple(path for path in self.paths if not path.startswith(f"{CATALOG}/"))
+        return tuple(path for path in self.paths if path not in self.served())
 
 
 def is_patch(patch: bytes) -> bool:
@@ -54,8 +58,9 @@ def is_patch(patch: bytes) -> bool:
 def apply_patch(base: Path, patch: bytes, into: Path) -> tuple[str, ...]:
     """Copy `base` to the new folder `into` and apply the patch there; return the paths that were ignored.
 
-    Ignored is what lies outside of the catalog. Raises EmptyPatchError when the patch changes nothing, and
-    PatchFailedError with git's message, or with the line that is refused, when it does not apply.
+    Ignored is what is not served: all outside of the catalog, and caches. Raises EmptyPatchError when the
+    patch changes nothing, and PatchFailedError with git's message, or with the line that is refused, when it
+    does not apply.
     """
     into.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="patch-", dir=into.parent) as folder:
@@ -63,7 +68,8 @@ def apply_patch(base: Path, patch: bytes, into: Path) -> tuple[str, ...]:
         changed = copied(base, scratch / CATALOG)
         file.write_bytes(unwrapped(patch))
         reading = best_reading(file, scratch)
-        options = [f"--include={CATALOG}/*", *reading.options]
+        options = [*(f"--exclude=*/{name}/*" for name in NOT_SERVED), f"--include={CATALOG}/*"]
+        options += reading.options
         if strange := set(MODE.findall(git(["--summary", *options], file, scratch).stdout)) - PLAIN:
             raise PatchFailedError(f"the patch is refused: {refusal(patch, min(strange))}")
         done = git(options, file, scratch)
@@ -72,7 +78,7 @@ def apply_patch(base: Path, patch: bytes, into: Path) -> tuple[str, ...]:
         if content_digest(base) == content_digest(changed):
             raise EmptyPatchError("the patch changes nothing in the catalog")
         changed.rename(into)
-    return reading.outside()
+    return reading.ignored()
 
 
 def unwrapped(patch: bytes) -> bytes:
@@ -101,10 +107,12 @@ def best_reading(file: Path, scratch: Path) -> Reading:
             raise EmptyPatchError("git finds no change in the patch")
         else:
             failures.append(said(done))
-    readings = [one for one in found if one.inside()]
+    readings = [one for one in found if one.served()]
+    if not readings and found:
+        raise EmptyPatchError("the patch changes nothing that is served")
     if not readings:
         raise PatchFailedError(f"git cannot read the patch:\n{failures[0]}")
-    return max(readings, key=lambda one: sum((scratch / path).is_file() for path in one.inside()))
+    return max(readings, key=lambda one: sum((scratch / path).is_file() for path in one.served()))
 
 
 def git(options: list[str], file: Path, scratch: Path) -> "subprocess.CompletedProcess[bytes]":

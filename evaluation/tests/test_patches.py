@@ -112,6 +112,17 @@ def test_a_patch_adds_a_file_whose_name_git_quotes(tmp_path: Path) -> None:
     assert (tmp_path / "candidate/büro.py").is_file()
 
 
+def test_what_git_cannot_apply_of_a_cache_is_ignored_and_named(tmp_path: Path) -> None:
+    cache = "repository_before/__pycache__/main.cpython-311.pyc"
+    differs = f"diff --git a/{cache} b/{cache}\nindex 1111111..2222222 100644\n"
+    differs += f"Binary files a/{cache} and b/{cache} differ\n"
+
+    ignored = apply_patch(BEFORE, differs.encode() + HEADED, tmp_path / "candidate")
+
+    assert ignored == (cache,)
+    assert "# a comment" in (tmp_path / "candidate/config.py").read_text()
+
+
 def test_what_is_outside_of_the_catalog_is_ignored_and_named(tmp_path: Path) -> None:
     patch = new_file("README.txt") + HEADED + new_file("tests/test_of_mine.py") + new_file("away", "120000")
 

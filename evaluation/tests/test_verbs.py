@@ -288,7 +288,7 @@ def test_what_of_a_patch_was_ignored_is_named_in_report_and_summaries(
 
     run("grade", tmp_path / "mixed.patch", "--size", "small", "--out", out, "--markdown", summary)
 
-    note = "ignored, because it is outside of repository_before: new.py"
+    note = "ignored, because it is not served: new.py"
     assert graded_by_name(out)["mixed"]["notes"] == [note]
     assert note in capsys.readouterr().out
     assert "new.py" in summary.read_text()
