@@ -91,7 +91,10 @@ def grade(
     contents = {"before": content_digest(BASELINE), "after": content_digest(REFERENCE)}
     sides = sides_of(reuse, settings.conditions(), contents, settings.with_load) if reuse else None
     with prepared_workshop(settings, progress) as shop:
-        before, reference = sides or recalled_or_measured(shop, [BASELINE, REFERENCE], settings, progress)
+        try:
+            before, reference = sides or recalled_or_measured(shop, [BASELINE, REFERENCE], settings, progress)
+        except CandidateError as error:
+            raise InfrastructureError(f"baseline and reference cannot be measured: {error}") from error
         progress(f"reference: {outcome_of(reference, judge(reference)).name}{' (reused)' if sides else ''}")
         unlike = committed.mismatch(judgement(before, reference, "")["comparison"])
         for one in submissions:

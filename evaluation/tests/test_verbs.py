@@ -15,7 +15,7 @@ import pytest
 
 from evaluation import pipeline
 from evaluation.candidates import store
-from evaluation.errors import InfrastructureError, ProbeSilencedError, UsageError
+from evaluation.errors import CandidateTimeoutError, InfrastructureError, ProbeSilencedError, UsageError
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import judged, unmeasured_candidate
 from evaluation.records import REQUIREMENTS, CaseResult, LoadSample, Measured, Round, SuiteRun, WorkSample
@@ -254,6 +254,21 @@ def test_a_reference_without_the_committed_lists_gives_no_verdict(
     assert found["outcome"] == "no_verdict"
     assert "FAIL_TO_PASS of instance.json differs from this run: R01" in found["error"]
     assert status == 2
+
+
+def test_a_reference_that_cannot_be_measured_is_a_failure_on_our_side(
+    tmp_path: Path,
+    run: Callable[..., int],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    late = CandidateTimeoutError("the suite did not finish within 600 s")
+    fake_measurements(monkeypatch, tmp_path, {"repository_after": late})
+
+    status = run("grade", pipeline.REFERENCE, "--size", "small", "--out", tmp_path / "out")
+
+    assert status == 2
+    assert "baseline and reference cannot be measured: the suite did not finish" in capsys.readouterr().err
 
 
 def test_a_report_is_written_as_soon_as_it_is_known(
