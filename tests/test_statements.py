@@ -62,7 +62,7 @@ def test_a_write_costs_few_statements(shared: Subject, kind: str) -> None:
 
 REVIEWED = {
     "listing": ("/products?limit=3&is_active=false", "/products?limit=15&is_active=false"),
-    "first page": ("/products?limit=4", "/products?limit=18"),
+    "first-page": ("/products?limit=4", "/products?limit=18"),
     "batch": ("/products/batch?ids=31,32,33", "/products/batch?ids=" + ",".join(map(str, range(41, 56)))),
     "detail": ("/products/48", "/products/2"),
 }
@@ -83,7 +83,7 @@ def test_reviews_come_in_bulk(api: Subject, kind: str) -> None:
 
 MANY = {
     "listing": ("GET", "/products?limit=16&is_active=false", 16),
-    "first page": ("GET", "/products?limit=17", 17),
+    "first-page": ("GET", "/products?limit=17", 17),
     "batch": ("GET", "/products/batch?ids=" + ",".join(map(str, range(1, 11))), 10),
     "detail": ("GET", "/products/1", 1),
     "change": ("PUT", "/products/1", 1),
