@@ -1,0 +1,78 @@
+"""What README tells is so: requirements, commands, licence, and the card of the data set."""
+
+import re
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml  # type: ignore[import-untyped]
+
+from evaluation.criteria import requirements
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMAND = re.compile(r"^ {4}(\S.*)|`([^`]+)`", re.MULTILINE)
+COMMANDS = [one or other for one, other in COMMAND.findall(README)]
+OURS = re.compile(r"evaluation/evaluation\.py(?: (grade|regrade|explain))?\b")
+
+
+def project() -> dict[str, Any]:
+    """What `pyproject.toml` says of the project."""
+    found: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return found
+
+
+def test_the_requirements_stand_in_readme_with_their_titles() -> None:
+    told = re.findall(r"^\| (R\d\d) \| (.*) \|$", README, re.MULTILINE)
+
+    assert told == [(row.id, row.title) for row in requirements() if row.id != "API"]
+
+
+def test_every_command_uses_the_python_that_make_installs() -> None:
+    allowed = {"python -m pytest -q tests"}  # As the specification writes it.
+
+    assert [one for one in COMMANDS if re.match(r"(\w+=\S+ )*python\b", one) and one not in allowed] == []
+    assert [one for one in COMMANDS if one.startswith(".venv/bin/python ")]
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if OURS.search(one)])
+def test_every_option_in_a_command_exists(
+    command: str, run: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    verb = OURS.search(command)
+    assert verb is not None
+    with pytest.raises(SystemExit):
+        run(*filter(None, [verb[1], "--help"]))
+    known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+
+    assert set(re.findall(r" (--[a-z-]+)", command.partition("#")[0])) <= known
+
+
+@pytest.mark.parametrize("command", [one for one in COMMANDS if one.startswith("make ")])
+def test_every_verb_of_make_exists(command: str) -> None:
+    verbs = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert command.split()[1] in verbs
+
+
+def test_the_card_of_the_data_set_names_its_licence_and_its_file() -> None:
+    folder = ROOT / "instances"
+    front = re.match(r"---\n(.*?)\n---\n", (folder / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert front is not None
+    card = yaml.safe_load(front[1])
+
+    [config] = card["configs"]
+    [data] = config["data_files"]
+    assert (folder / data["path"]).is_file()
+    assert data["split"] == "test"
+    assert card["license"] == project()["license"].lower()
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith(f"{project()['license']} License")
+
+
+def test_the_citation_is_of_this_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert (citation["version"], citation["license"]) == (project()["version"], project()["license"])
