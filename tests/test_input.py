@@ -208,7 +208,11 @@ def test_the_edges_of_every_range_are_inside(api: Subject) -> None:
 
 
 @pytest.mark.criterion("API.1")
-@pytest.mark.parametrize("body", [NO_UNICODE, "{", "[]", '"x"', ""])
+@pytest.mark.parametrize(
+    "body",
+    [NO_UNICODE, "{", "[]", '"x"', ""],
+    ids=["no-unicode", "cut-off", "a-list", "a-string", "nothing"],
+)
 def test_a_body_that_is_no_object_of_text_is_refused(api: Subject, body: str) -> None:
     answer = api.http.post("/products", content=body, headers={"content-type": "application/json"})
 
