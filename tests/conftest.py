@@ -3,7 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -188,13 +188,17 @@ def pages(subject: Subject, path: str) -> Iterator[dict[str, Any]]:
 
 
 @contextmanager
-def holding_products(subject: Subject, table: str = "products") -> Iterator[Callable[[], int]]:
-    """Lock a table until the block ends; yields a function that counts the backends that wait for it."""
+def holding(subject: Subject, *locks: str) -> Iterator[Callable[[], int]]:
+    """Take locks with these statements and keep them until the block ends.
+
+    Yields a function that counts the backends that wait for a lock.
+    """
     with (
         psycopg.connect(subject.stage.admin_url, options=NO_LONG_WAIT) as holder,
         psycopg.connect(subject.stage.admin_url, autocommit=True) as watcher,
     ):
-        holder.execute(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE".encode())
+        for statement in locks:
+            holder.execute(statement.encode())
 
         def waiting() -> int:
             query = "select count(*) from pg_stat_activity where datname = %s and wait_event_type = 'Lock'"
@@ -203,6 +207,11 @@ def holding_products(subject: Subject, table: str = "products") -> Iterator[Call
 
         yield waiting
         holder.rollback()
+
+
+def holding_table(subject: Subject, table: str = "products") -> AbstractContextManager[Callable[[], int]]:
+    """Lock a whole table, for reads too; see `holding`."""
+    return holding(subject, f"lock table {table} in access exclusive mode")
 
 
 class ResultFile:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.audit.auditor import CRITERIA
-from tests.conftest import AUDITOR, Subject, holding_products, subject_on
+from tests.conftest import AUDITOR, Subject, holding_table, subject_on
 from tests.observing import until
 
 HELD_S = 0.25
@@ -111,7 +111,7 @@ def write_everything(subject: Subject) -> None:
 def hold_up(subject: Subject) -> None:
     """Requests that take 250 ms because nobody can read products."""
     for path in ("/products/801", "/products/802", "/products/803"):
-        with holding_products(subject) as waiting:
+        with holding_table(subject) as waiting:
             reader = threading.Thread(target=subject.get, args=(path,))
             reader.start()
             until_waiting(waiting)

@@ -16,7 +16,7 @@ import pytest
 from evaluation.database.dataset import SIZES
 from evaluation.serving.workbench import Workbench
 from tests.burst import burst, send
-from tests.conftest import Subject, holding_products, subject_on
+from tests.conftest import Subject, holding_table, subject_on
 from tests.observing import until
 
 
@@ -39,7 +39,7 @@ def while_waiting(
     """
 
     async def scene() -> Waiting:
-        with holding_products(subject, table) as waiting:
+        with holding_table(subject, table) as waiting:
             threads = subject.server.threads()
             under_way = asyncio.create_task(send(subject.server.port, paths, ANSWER_S))
             waited_for = await asyncio.to_thread(arrived, waiting, backends)
@@ -159,7 +159,7 @@ def test_writes_that_wait_for_postgres_hold_up_nobody_else(own: Subject) -> None
     review = {"author_id": 1, "rating": 4, "title": "t"}
     writes = [("PUT", "/products/77", {"name": "Slow"}), ("POST", "/products/77/reviews", review)]
     for method, path, body in [*writes, ("DELETE", "/products/77", None)]:
-        with ThreadPoolExecutor(1) as executor, holding_products(own) as waiting:
+        with ThreadPoolExecutor(1) as executor, holding_table(own) as waiting:
             under_way = executor.submit(own.http.request, method, path, json=body)
             assert until(lambda: waiting() >= 1, ARRIVAL_S), f"the {method} did not wait for Postgres"
             health = asyncio.run(send(own.server.port, ["/health"], HEALTH_S))
@@ -234,7 +234,7 @@ def test_requests_that_break_give_their_connections_back(own: Subject) -> None:
 @pytest.mark.criterion("R14.2")
 def test_requests_cut_off_by_the_server_give_their_connections_back(own: Subject) -> None:
     async def scene() -> None:
-        with holding_products(own) as waiting:
+        with holding_table(own) as waiting:
             paths = ["/products/5", "/products?limit=2", "/products/batch?ids=7,8"]
             in_flight = asyncio.create_task(send(own.server.port, paths, RETURN_S))
             assert await asyncio.to_thread(until, lambda: waiting() >= 3)
@@ -267,7 +267,7 @@ def test_answered_requests_give_their_connections_back(own: Subject) -> None:
 @pytest.mark.criterion("R14.3")
 def test_clients_that_hang_up_leave_no_connection_checked_out(own: Subject) -> None:
     async def scene() -> None:
-        with holding_products(own) as waiting:
+        with holding_table(own) as waiting:
             paths = [f"/products/{number}" for number in range(721, 729)]
             in_flight = asyncio.create_task(send(own.server.port, paths, RETURN_S))
             assert await asyncio.to_thread(until, lambda: waiting() >= 8)

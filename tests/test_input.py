@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from evaluation.database.expected import difference
+from tests.audit.auditor import is_stored
 from tests.conftest import EMPTY_CATEGORY, Subject
 from tests.passing_time import pass_time
 
@@ -53,11 +54,6 @@ REVIEW = {"author_id": 2, "rating": 4, "title": "Fine"}
 def shown(product: dict[str, Any]) -> dict[str, Any]:
     """The fields of a product under the names that a write gives them."""
     return {**product, **product["inventory"], "category_id": product["category"]["id"]}
-
-
-def is_stored(field: str, sent: Any, stored: Any) -> bool:
-    """Whether a field is what was sent, prices as amounts."""
-    return float(sent) == float(stored) if field == "price" else bool(sent == stored)
 
 
 def check_listed(subject: Subject, product: dict[str, Any]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tests.audit import log_lines
 from tests.audit.log_lines import Request
 from tests.burst import burst
-from tests.conftest import Subject, holding_products
+from tests.conftest import Subject, holding_table
 from tests.observing import until
 
 DEADLINE_S = 5.0
@@ -107,7 +107,7 @@ def held_up(subject: Subject, requests: list[tuple[str, str]], seconds: float) -
         return time.perf_counter() - started
 
     with ThreadPoolExecutor(len(requests)) as executor:
-        with holding_products(subject) as waiting:
+        with holding_table(subject) as waiting:
             running = [executor.submit(send, *request) for request in requests]
             assert until(lambda: waiting() >= len(requests)), f"{waiting()} of {len(requests)} requests wait"
             time.sleep(seconds)

@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from evaluation.database.dataset import SIZES
 from evaluation.serving.workbench import Workbench
 from tests.conftest import subject_on
+from tests.faulty_redis import FaultyRedis
 from tests.passing_time import pass_time
 from tests.walk.drawing import WEIGHTS, WEIGHTS_OF_TWO, steps
 from tests.walk.reads import Budget, Step, WalksAreOver
-from tests.walk.relay import Relay
 from tests.walk.walk import Walk
 from tests.walk.world import World
 
@@ -82,7 +82,7 @@ def test_a_random_walk_gets_the_right_answers(world: World) -> None:
 @pytest.mark.criterion("R08.11")
 def test_a_random_walk_over_two_processes_gets_the_right_answers(world: World) -> None:
     world.clock_moves = clock_moves(world)
-    with Relay(world.stage.redis_url) as relay:
+    with FaultyRedis(world.stage.redis_url) as relay:
         world.redis_url = relay.url
 
         walk(world, 2, WEIGHTS_OF_TWO, Budget(SECONDS, relay.cut))

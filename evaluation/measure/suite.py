@@ -71,10 +71,12 @@ def run_share(
     requirement: str | None = None,
     *,
     seed: int | None = None,
+    is_stopped: bool = False,
 ) -> SuiteRun:
     """Run some files of the suite, or one requirement; the outcomes are read from a file, not from output.
 
-    Without a seed, the order of the tests and their random examples are drawn anew.
+    Without a seed, the order of the tests and their random examples are drawn anew. A run that is stopped
+    ends with the first failure; the outcome of every test after it is an error.
     """
     with tempfile.TemporaryDirectory(prefix="suite-", dir=folder) as own:
         results = Path(own) / "results.jsonl"
@@ -82,6 +84,8 @@ def run_share(
         command += ["--tb=short", f"--candidate={candidate}", f"--results={results}"]
         if requirement:
             command.append(f"--requirement={requirement}")
+        if is_stopped:
+            command.append("--exitfirst")
         if seed is not None:
             command += [f"--hypothesis-seed={seed}", f"--randomly-seed={seed}"]
         # pytest rewrites Hypothesis and the suite, which takes seconds unless it may keep what it compiled.

@@ -72,9 +72,13 @@ def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
         chosen = sorted(Random(options.seed).sample(chosen, min(options.sample, len(chosen))))
     if not chosen:
         parser.error(f"no such patch in {PATCHES / options.kind}")
+
+    def mutant(shop: Workshop, path: Path) -> Finding:
+        return run_mutant(shop, path, whole=options.whole, is_stopped=not (options.whole or options.write))
+
     runs: dict[str, Callable[[Workshop, Path], Finding]] = {
-        "mutants": lambda shop, path: run_mutant(shop, path, whole=options.whole),
-        "unproved": lambda shop, path: run_mutant(shop, path, whole=options.whole),
+        "mutants": mutant,
+        "unproved": mutant,
         "alternatives": lambda shop, path: run_whole(shop, path, header(path, "Expect", "resolved")),
         "cheats": lambda shop, path: run_whole(shop, path, header(path, "Expect")),
     }
@@ -107,22 +111,23 @@ def run_all(patches: list[Path], run: Callable[[Workshop, Path], Finding]) -> li
             return list(executor.map(numbered, range(len(patches))))
 
 
-def run_mutant(shop: Workshop, patch: Path, *, whole: bool) -> Finding:
+def run_mutant(shop: Workshop, patch: Path, *, whole: bool, is_stopped: bool) -> Finding:
     """Run the tests of the mutant's requirement, or the whole suite, on the mutant."""
     requirement = patch.stem[:3]
     try:
         only = None if whole else requirement
         with shop.workbench() as bench:
             urls = (bench.services.postgres_url, bench.services.redis_url)
-            run = run_share(["tests"], patched(shop, patch), *urls, shop.folder, only)
+            run = run_share(["tests"], patched(shop, patch), *urls, shop.folder, only, is_stopped=is_stopped)
     except CandidateError as error:
         return Finding(patch.stem, False, f"cannot be run: {error}")
-    failed = [test for test in run.tests if test.outcome != "passed"]
-    # An error means that the candidate did not start: the patch is broken, and no test killed the mutant.
-    broken = {test.nodeid: test.requirement or "API" for test in failed}
-    own = tuple(sorted(t.nodeid for t in failed if t.outcome == "failed" and broken[t.nodeid] == requirement))
+    # An error alone means that the candidate did not start: no test killed the mutant, its patch is broken.
+    broken = {t.nodeid: t.requirement or "API" for t in run.tests if t.outcome == "failed"}
+    own = tuple(sorted(nodeid for nodeid, judged in broken.items() if judged == requirement))
     others = tuple(sorted(set(broken.values()) - {requirement}))
-    summary = f"killed by {len(own)}" if own else "SURVIVED"
+    errors = sum(test.outcome == "error" for test in run.tests)
+    summary = f"killed by {own[0].removeprefix("tests/") if is_stopped else len(own)}" if own else "SURVIVED"
+    summary += f", {errors} errors" if errors and not broken else ""
     summary += f", also noticed by {', '.join(others)}" if others else ""
     return Finding(patch.stem, bool(own), summary, own, others)
 

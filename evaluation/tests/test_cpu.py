@@ -1,6 +1,5 @@
 """The CPU time of a warm page is measured beside the null server, also of candidates that hardly answer."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from evaluation.serving.workbench import Stage, open_workbench
 
 ROOT = Path(__file__).parents[2]
 REFERENCE, BASELINE = ROOT / "repository_after", ROOT / "repository_before"
-LONGEST_S = 6.0
-"""Two process starts included."""
 
 WRAPPED = """
 import time
@@ -54,23 +51,19 @@ def test_a_warm_page_of_the_reference_is_cheap(stage: Stage) -> None:
 
 
 def test_cpu_time_that_a_warm_page_needs_is_found(stage: Stage, tmp_path: Path) -> None:
-    burns = "until = time.thread_time() + 0.004\n        while time.thread_time() < until: pass"
+    # A slow machine's null server was seen to need 0.12 ms; a hundred times as much is still too much.
+    burns = "until = time.thread_time() + 0.02\n        while time.thread_time() < until: pass"
 
     cost = measure_cpu(stage, variant(tmp_path, burns))
 
     assert cost.candidate_us is not None
-    assert cost.candidate_us > 4000
+    assert cost.candidate_us > 20_000
     assert not is_cheap([cost])
 
 
-def test_the_baseline_is_measured_quickly_and_found_costly(stage: Stage) -> None:
-    with stage.serving(BASELINE):
-        pass
-    started = time.monotonic()
-
+def test_the_baseline_is_found_costly(stage: Stage) -> None:
     cost = measure_cpu(stage, BASELINE)
 
-    assert time.monotonic() - started < LONGEST_S
     assert not is_cheap([cost])
     assert (ratio(cost) or 1000) > 100, cost
 

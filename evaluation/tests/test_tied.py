@@ -32,7 +32,7 @@ def test_a_killed_harness_takes_its_programs_along(tmp_path: Path, number: signa
     os.kill(harness.pid, number)
     harness.wait()
 
-    assert until(lambda: not is_alive(int(noted.read_text())), 5.0)
+    assert until(lambda: not is_alive(int(noted.read_text())), 20.0)
 
 
 def test_programs_can_be_killed_while_others_wait_for_them() -> None:

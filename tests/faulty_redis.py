@@ -1,4 +1,4 @@
-"""A relay before Redis, whose connections can be cut."""
+"""A relay before Redis that can be cut, refuse or fall silent."""
 
 import contextlib
 import socket
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 BUFFER_BYTES = 1 << 16
 
 
-class Relay:
+class FaultyRedis:
     """Listens on a port of 127.0.0.1 and passes everything on, as long as it is there."""
 
     def __init__(self, url: str) -> None:
@@ -76,7 +76,7 @@ class Relay:
         else:
             self.listen(urlsplit(self.url).port or 0)
 
-    def __enter__(self) -> "Relay":
+    def __enter__(self) -> "FaultyRedis":
         return self
 
     def __exit__(

@@ -1,0 +1,185 @@
+"""A read sees every write before it (API.6, R08.6), and changes behind the API after a minute (API.2)."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from evaluation.database.expected import difference, expected_products
+from tests.audit.tables import LIFETIME_S
+from tests.conftest import EMPTY_CATEGORY, Subject, holding, holding_table, subject_on
+from tests.observing import until
+from tests.passing_time import pass_time
+
+CHANGES_BEHIND = (
+    "update categories set name = name || ' moved on', description = 'elsewhere'",
+    "update users set name = 'Renamed', location = 'Away'",
+    "update reviews set title = 'Edited', rating = 1 where product_id = 1",
+    "delete from reviews where id = (select max(id) from reviews where product_id = 1)",
+    "update inventory set quantity = quantity + 3 where product_id = 1",
+    "update products set name = 'Renamed', price = 1.25 where id = 1",
+)
+
+
+@pytest.mark.criterion("API.2")
+def test_whatever_changes_behind_the_api_is_shown_a_minute_later(own: Subject) -> None:
+    paths = ["/products?limit=1", "/products/1", "/products/batch?ids=1", "/categories"]
+    for path in (*paths, *paths):
+        own.json(path)
+    for statement in CHANGES_BEHIND:
+        own.sql(statement)
+    [wanted] = expected_products(own.stage.admin_url, "where id = 1")
+
+    pass_time([own], LIFETIME_S + 1)
+
+    def wrong() -> str | None:
+        page, product, batch, categories = (own.json(path) for path in paths)
+        shown = [page["items"][0], product, *batch]
+        [named] = [one for one in categories if one["id"] == wanted["category"]["id"]]
+        differences = (difference(one, wanted) for one in shown)
+        return difference(named, wanted["category"]) or next(filter(None, differences), None)
+
+    # A candidate whose clock cannot be moved gets a real minute.
+    assert not wrong() or until(lambda: not wrong(), LIFETIME_S + 2), wrong()
+
+
+WRITES = ["post", "put", "delete", "review"]
+
+
+def write(subject: Subject, kind: str, product: int) -> str | None:
+    """Write in the empty category, whose only product this is; return the name of its first product then."""
+    if kind == "post":
+        subject.new_product(category_id=EMPTY_CATEGORY, name="Newer")
+        subject.http.delete(f"/products/{product}").raise_for_status()
+        return "Newer"
+    if kind == "put":
+        subject.http.put(f"/products/{product}", json={"name": "Changed"}).raise_for_status()
+        return "Changed"
+    if kind == "delete":
+        subject.http.delete(f"/products/{product}").raise_for_status()
+        return None
+    review = {"author_id": 1, "rating": 5, "title": "Good"}
+    subject.http.post(f"/products/{product}/reviews", json=review).raise_for_status()
+    return "New"
+
+
+def check_written(subject: Subject, path: str, kind: str, name: str | None) -> None:
+    """What a read must show right after such a write."""
+    items = subject.json(path)["items"]
+    assert [item["name"] for item in items] == ([name] if name else [])
+    assert kind != "review" or items[0]["review_count"] == 1
+
+
+@pytest.mark.criterion("API.6")
+@pytest.mark.parametrize("kind", WRITES)
+def test_whoever_writes_and_then_reads_sees_the_write(shared: Subject, kind: str) -> None:
+    path = f"/products?limit=1&category_id={EMPTY_CATEGORY}"
+    product = shared.new_product(category_id=EMPTY_CATEGORY)["id"]
+    shared.json(path)
+    shared.json(path)
+
+    name = write(shared, kind, product)
+
+    check_written(shared, path, kind, name)
+
+
+@pytest.mark.criterion("R08.6")
+@pytest.mark.parametrize("kind", WRITES)
+def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
+    shared: Subject, second_server: Subject, kind: str
+) -> None:
+    path = f"/products?limit=1&category_id={EMPTY_CATEGORY}"
+    product = shared.new_product(category_id=EMPTY_CATEGORY)["id"]
+    for subject in (shared, second_server):
+        subject.json(path)
+        subject.json(path)
+
+    name = write(shared, kind, product)
+
+    for subject in (second_server, shared):
+        check_written(subject, path, kind, name)
+
+
+@pytest.mark.criterion("API.6")
+@pytest.mark.parametrize("kind", ["put", "review", "delete"])
+def test_a_write_is_seen_on_every_page_and_in_details_and_batches(shared: Subject, kind: str) -> None:
+    products = [shared.new_product(category_id=EMPTY_CATEGORY)["id"] for _ in range(3)]
+    first = f"/products?limit=2&category_id={EMPTY_CATEGORY}"
+    paths = [shared.json(first)["next"], f"/products/{products[2]}", f"/products/batch?ids=1,{products[2]}"]
+    for path in (first, *paths, *paths):
+        shared.get(path)
+
+    name = write(shared, kind, products[2])
+
+    page, detail, batch = (shared.get(path) for path in paths)
+    assert detail.status_code == (200 if name else 404)
+    assert [item["name"] for item in page.json()["items"]] == ([name] if name else [])
+    assert [item["name"] for item in batch.json()[1:]] == ([name] if name else [])
+
+
+@pytest.mark.criterion("API.6")
+def test_a_product_that_was_asked_for_too_early_is_shown_when_it_is_there(shared: Subject) -> None:
+    [[number]] = shared.sql("select nextval(pg_get_serial_sequence('products', 'id')) + 1")
+    for _ in range(2):
+        assert shared.get(f"/products/{number}").status_code == 404
+        assert shared.json(f"/products/batch?ids={number}") == []
+
+    product = shared.new_product()
+
+    assert product["id"] == number
+    assert not difference(shared.json(f"/products/{number}"), product)
+    assert not difference(shared.json(f"/products/batch?ids={number}"), [product])
+
+
+@pytest.mark.criterion("API.6")
+@pytest.mark.parametrize("kind", ["put", "review", "delete", "post"])
+def test_a_listing_that_is_read_during_a_write_does_not_outlive_it(shared: Subject, kind: str) -> None:
+    first = f"/products?limit=1&category_id={EMPTY_CATEGORY}"
+    product = shared.new_product(category_id=EMPTY_CATEGORY)["id"]
+    before = shared.json(first)
+
+    locks = (
+        f"select 1 from products where id = {product} for update",
+        f"select 1 from inventory where product_id = {product} for update",
+        f"select 1 from categories where id = {EMPTY_CATEGORY} for update",
+    )
+    with ThreadPoolExecutor(1) as executor, holding(shared, *locks) as waiting:
+        under_way = executor.submit(write, shared, kind, product)
+        assert until(lambda: waiting() >= 1), "the write did not wait for the rows"
+        assert shared.json(first)["items"] == shared.json(first)["items"] == before["items"]
+
+    check_written(shared, first, kind, under_way.result())
+
+
+@pytest.mark.criterion("API.6")
+@pytest.mark.parametrize("reads", ["at-once", "later"])
+def test_a_read_after_a_write_shows_nothing_that_was_read_before_it(shared: Subject, reads: str) -> None:
+    listing = f"/products?limit=5&category_id={EMPTY_CATEGORY}"
+    reviewed, deleted = (shared.new_product(category_id=EMPTY_CATEGORY)["id"] for _ in range(2))
+    review = {"author_id": 1, "rating": 5, "title": "Good"}
+    shared.http.post(f"/products/{reviewed}/reviews", json=review).raise_for_status()
+
+    with ThreadPoolExecutor(3) as executor, holding_table(shared, "users") as waiting:
+        before = executor.submit(httpx.get, f"{shared.server.url}{listing}", timeout=30)
+        until(lambda: waiting() >= 1)
+        deletion = executor.submit(shared.http.delete, f"/products/{deleted}")
+        until(deletion.done)
+        after = executor.submit(shared.json, listing) if reads == "at-once" and deletion.done() else None
+        time.sleep(0.1)
+
+    shown = [item["id"] for item in before.result().json()["items"]]
+    assert shown in ([reviewed, deleted], [reviewed])
+    assert deletion.result().status_code == 204
+    seen = after.result() if after else shared.json(listing)
+    assert [item["id"] for item in seen["items"]] == [reviewed]
+
+
+@pytest.mark.criterion("R08.6")
+def test_a_process_that_has_read_nothing_is_heard_when_it_writes(own: Subject) -> None:
+    path = "/products?limit=1&category_id=7"
+    product = [own.json(path), own.json(path)][-1]["items"][0]["id"]
+    with subject_on(own.stage, own.server.directory) as silent:
+        silent.http.put(f"/products/{product}", json={"name": "Written"}).raise_for_status()
+
+    assert own.json(path)["items"][0]["name"] == "Written"

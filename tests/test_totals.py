@@ -1,0 +1,67 @@
+"""The total of a listing is at most a minute old, and is not counted for every page: R11."""
+
+import itertools
+
+import pytest
+
+from tests.audit.tables import LIFETIME_S
+from tests.conftest import Subject, pages
+from tests.observing import until
+from tests.passing_time import pass_time
+
+
+@pytest.mark.criterion("R11.2")
+def test_the_total_is_at_most_a_minute_old(own: Subject) -> None:
+    before = own.json("/products?limit=1&category_id=2")["total"]
+    own.sql(
+        "insert into products (name, description, price, category_id) "
+        "select 'n', '', 1, 2 from generate_series(1, 200)"
+    )
+    own.sql("analyze products")  # as autovacuum would: the total may be an estimate
+    own.json("/products?limit=2&category_id=2")
+
+    pass_time([own], LIFETIME_S + 1)
+
+    def is_new() -> bool:
+        after = own.json("/products?limit=3&category_id=2")["total"]
+        return bool(0.8 * (before + 200) <= after <= 1.25 * (before + 200))
+
+    # Where the clock cannot be moved it gets a real minute for the total, and one for the page.
+    assert is_new() or until(is_new, 2 * LIFETIME_S + 2)
+
+
+@pytest.mark.criterion("R11.2")
+def test_a_total_that_is_counted_for_a_deep_page_counts_the_whole_listing(own: Subject) -> None:
+    for page in itertools.islice(pages(own, "/products?limit=100"), 12):
+        deep = page["next"]
+    pass_time([own], LIFETIME_S + 1)
+
+    assert 0.8 * 1_800 <= own.json(deep)["total"] <= 1.25 * 1_800
+
+
+@pytest.mark.criterion("R11.1")
+def test_a_total_is_kept_for_its_minute(own: Subject) -> None:
+    own.json("/products?limit=1&category_id=8")
+    costs = []
+    for limit, seconds in ((2, 1), (3, 40)):
+        pass_time([own], seconds)
+        with own.observer.counted() as spent:
+            own.json(f"/products?limit={limit}&category_id=8")
+        costs.append(spent.total)
+
+    assert costs[1] <= costs[0], f"statements after 1 and 41 s: {costs}; {spent.explain()}"
+
+
+@pytest.mark.criterion("R11.1")
+def test_the_last_page_costs_no_more_statements_than_those_before(api: Subject) -> None:
+    walk = pages(api, "/products?limit=7&category_id=12")
+    costs = []
+    while True:
+        with api.observer.counted() as spent:
+            page = next(walk, None)
+        if page is None:
+            break
+        costs.append(spent.total)
+
+    assert len(costs) > 3
+    assert costs[-1] <= costs[-2], f"statements, page by page: {costs}; {spent.explain()}"
