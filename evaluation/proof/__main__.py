@@ -126,7 +126,8 @@ def run_mutant(shop: Workshop, patch: Path, *, whole: bool, is_stopped: bool) ->
     own = tuple(sorted(nodeid for nodeid, judged in broken.items() if judged == requirement))
     others = tuple(sorted(set(broken.values()) - {requirement}))
     errors = sum(test.outcome == "error" for test in run.tests)
-    summary = f"killed by {own[0].removeprefix("tests/") if is_stopped else len(own)}" if own else "SURVIVED"
+    killers = own[0].removeprefix("tests/") if own and is_stopped else len(own)
+    summary = f"killed by {killers}" if own else "SURVIVED"
     summary += f", {errors} errors" if errors and not broken else ""
     summary += f", also noticed by {', '.join(others)}" if others else ""
     return Finding(patch.stem, bool(own), summary, own, others)
