@@ -63,6 +63,8 @@ from evaluation.serving import sandbox
 from evaluation.serving.workbench import Workbench, Workshop, open_workshop
 
 ROOT = Path(__file__).parents[1]
+SIZES_OF_THE_SUITE = ("small", "double", "standard")
+"""The fixtures `api`, `grown` and `large` of tests/conftest.py."""
 BASELINE, REFERENCE = ROOT / "repository_before", ROOT / "repository_after"
 ENDINGS = {
     EmptyPatchError: "empty_patch",
@@ -157,7 +159,7 @@ def recalled_or_measured(
 def prepared_workshop(settings: Settings, progress: Progress) -> Iterator[Workshop]:
     """A workshop with every dataset that the settings need."""
     progress(f"services: {settings.services}, new ones for each candidate")
-    always = (settings.products, dataset.SIZES["small"], dataset.SIZES["double"])
+    always = (settings.products, *(dataset.SIZES[name] for name in SIZES_OF_THE_SUITE))
     sizes = sorted({*always, *(CATALOGS if settings.with_growth else ())})
     progress(f"dataset: seeding {', '.join(f'{products:,}' for products in sizes)} products")
     with open_workshop(settings.services, sizes) as shop:
