@@ -56,7 +56,8 @@ class Observer:
         before = self.counters.snapshot()
         since = self.server.ask("count")["count"]
         yield spent
-        spent.counted = self.counters.since(before)
+        done = self.counters.since(before)
+        spent.counted = [work for work in done if not self.counters.is_about_the_session(work.sql)]
         spent.hooked = self.server.ask("statements", since=since)["statements"]
 
     def plans(self, spent: Spent) -> list[QueryPlan]:

@@ -8,6 +8,7 @@ NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 TIME_STAMP = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\d\d:\d\d:\d\d(?:[.,]\d+)?"
 )
+NAME_AND_VALUE = re.compile(r"([\w.-]+)[\"']?\s*[=:]\s*[\"']?([\w.-]+)")
 PLAIN = re.compile(r"[A-Za-z0-9/_-]+")
 UNITS = (1.0, 1e3, 1e6, 1e9)
 """Seconds, milliseconds, microseconds, nanoseconds."""
@@ -44,9 +45,11 @@ class Request:
         return any(shortest_s <= one / unit <= longest_s for one in self.numbers(line) for unit in UNITS)
 
     def words(self, line: str) -> frozenset[str]:
-        """The words of a line, without what belongs to this request alone."""
+        """Words of a line, and names with their values, without what belongs to this request alone."""
         rest = TIME_STAMP.sub(" ", line.replace(self.path, " ").replace(self.method, " "))
-        return frozenset(re.split(r"[\s,;|=:\"'{}\[\]()]+", NUMBER.sub("0", rest))) - {"", "0"}
+        rest = NUMBER.sub("0", rest)
+        pairs = {f"{name}={value}" for name, value in NAME_AND_VALUE.findall(rest)}
+        return (frozenset(re.split(r"[\s,;|=:\"'{}\[\]()]+", rest)) | pairs) - {"", "0"}
 
 
 def is_plain(path: str) -> bool:
