@@ -1,12 +1,27 @@
-# The image of everything that runs a candidate; `docker-compose.yml` says what each container does.
-FROM python:3.12-slim AS evaluation
-
+# What both images have: Python, and git, for an attempt is handed in as a patch.
+FROM python:3.12-slim AS base
 ENV HOME=/tmp PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore PYTHONDONTWRITEBYTECODE=1
-# A patch is graded by applying it with git. Candidates run as this user, who owns no file here.
 RUN apt-get update -qq \
     && apt-get install -qqy --no-install-recommends git \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin hofaz9
+    && git config --system user.name hofaz9 \
+    && git config --system user.email hofaz9@localhost
+
+# What an attempt starts from (`make testbed`): the baseline, the statement, the packages that a catalog may use,
+# and nothing that tells the answer. The folder has the name that it has where attempts are judged.
+FROM base AS solver
+WORKDIR /testbed
+COPY requirements.txt /tmp/
+RUN sed '/^# Suite and evaluation/,$d' /tmp/requirements.txt | pip install --quiet --requirement /dev/stdin \
+    && rm /tmp/requirements.txt
+COPY repository_before repository_before
+COPY instances/statement.md .
+RUN git init --quiet && git add --all && git commit --quiet --message "HOFAZ9"
+
+# The image of everything that runs a candidate; `docker-compose.yml` says what each container does.
+FROM base AS evaluation
+# Candidates run as this user, who owns no file here.
+RUN useradd --uid 10001 --no-create-home --home-dir /tmp --shell /usr/sbin/nologin hofaz9
 
 WORKDIR /app
 COPY requirements.txt .
@@ -18,7 +33,8 @@ RUN chmod -R a+rX .
 USER hofaz9
 ENTRYPOINT ["python", "evaluation/evaluation.py"]
 
-# What instances/HOFAZ9.list.json names (`make testbed`): the repository with one commit, and services from wheels.
+# Where attempts are judged, as instances/HOFAZ9.list.json names it (`make testbed`): the repository with one commit,
+# and services from wheels.
 FROM evaluation AS testbed
 USER root
 ENTRYPOINT []
@@ -27,4 +43,4 @@ RUN cp -r /app/. . \
     && pip install --quiet --requirement requirements.txt \
     && git init --quiet \
     && git add --all \
-    && git -c user.name=hofaz9 -c user.email=hofaz9@localhost commit --quiet --message "HOFAZ9"
+    && git commit --quiet --message "HOFAZ9"

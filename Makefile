@@ -59,7 +59,8 @@ compose: ## The evaluation in containers (CANDIDATE=DIR), which are taken away a
 	@CANDIDATE=$(CANDIDATE) PROFILE=$(PROFILE) docker compose up --build --abort-on-container-exit; \
 		status=$$?; docker compose down --volumes; (exit $$status) $(TOLD)
 
-testbed: ## Build the image that instances/HOFAZ9.list.json names, for SWE-bench-style harnesses
+testbed: ## Build the images for SWE-bench-style harnesses: hofaz9-solver:1 to work in, hofaz9-testbed:1 to judge in
+	docker build --target solver --tag hofaz9-solver:1 .
 	docker build --target testbed --tag hofaz9-testbed:1 .
 
 summary: ## Print the Markdown summary of the newest report, if there is one

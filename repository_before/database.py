@@ -7,7 +7,7 @@ from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
 
 from .config import DATABASE_URL
 
-engine = create_engine(make_url(DATABASE_URL).set(drivername="postgresql+psycopg"))
+engine = create_engine(make_url(DATABASE_URL).set(drivername="postgresql+psycopg2"))
 SessionLocal = sessionmaker(engine, expire_on_commit=False)
 
 open_sessions: set[Session] = set()
