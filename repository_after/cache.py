@@ -6,6 +6,7 @@ in one round trip for all requests that wait for it.
 """
 
 import asyncio
+import contextlib
 import logging
 import struct
 import time
@@ -19,7 +20,7 @@ from typing import Any
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from .compression import compress
 from .config import (
@@ -35,11 +36,14 @@ from .config import (
 )
 from .http_cache import etag_of
 from .next_call import NextCall
+from .notices import Notices
 
 logger = logging.getLogger(__name__)
 
 STAMP = "catalog:stamp"
-HEADER = struct.Struct("16s16sd?")  # stamp, digest of the rest, expiry (Unix time), compressed
+DIGEST_BYTES = 16
+HEADER = struct.Struct("16sd?")  # stamp, expiry (Unix time), compressed
+STAMP_FORMAT = struct.Struct(">Q8s")  # milliseconds since 1970, and what no other process draws
 PAGE_OVERHEAD_BYTES = 1000
 
 
@@ -54,24 +58,19 @@ class Page:
     expires_at_s: float
 
     def is_good(self, stamp: bytes) -> bool:
-        """Whether it may be served while this stamp stands."""
-        return self.stamp == stamp and self.expires_at_s > time.time()
+        """Whether it may be served while this stamp stands, also when the clock was set back."""
+        return self.stamp == stamp and 0 < self.expires_at_s - time.time() <= CACHE_TTL_S
 
     def packed(self) -> bytes:
-        """The value kept in Redis."""
-        rest = self.etag.encode() + b"\n" + self.body
-        return HEADER.pack(self.stamp, digest(rest), self.expires_at_s, self.is_compressed) + rest
+        """The page as one value for Redis."""
+        header = HEADER.pack(self.stamp, self.expires_at_s, self.is_compressed)
+        return header + self.etag.encode() + b"\n" + self.body
 
     @classmethod
-    def unpacked(cls, value: bytes) -> "Page":
-        """The page in a value from Redis; ValueError when it is none."""
-        if len(value) < HEADER.size:
-            raise ValueError("too short")
-        stamp, checksum, expires_at_s, is_compressed = HEADER.unpack_from(value)
-        rest = value[HEADER.size :]
-        if digest(rest) != checksum:
-            raise ValueError("wrong checksum")
-        etag, _, body = rest.partition(b"\n")
+    def unpacked(cls, content: bytes) -> "Page":
+        """The page in what `packed` made."""
+        stamp, expires_at_s, is_compressed = HEADER.unpack_from(content)
+        etag, _, body = content[HEADER.size :].partition(b"\n")
         return cls(etag.decode(), body, is_compressed, stamp, expires_at_s)
 
 
@@ -96,9 +95,21 @@ class Wanted:
     load: Loader
 
 
-def digest(value: bytes) -> bytes:
-    """Tells our own bytes from anything else under our keys."""
-    return blake2b(value, digest_size=16).digest()
+def sealed(key: str, content: bytes) -> bytes:
+    """What is kept in Redis under a key, with a digest of both before it."""
+    digest = blake2b(key.encode() + b"\n", digest_size=DIGEST_BYTES)
+    digest.update(content)
+    return digest.digest() + content
+
+
+def unsealed(key: str, value: bytes | None) -> bytes | None:
+    """What was sealed under this key; ValueError when it is anything else."""
+    if value is None:
+        return None
+    content = value[DIGEST_BYTES:]
+    if sealed(key, content) != value:
+        raise ValueError(f"not ours in Redis under {key}")
+    return content
 
 
 async def pack(listing: Listing, stamp: bytes) -> Page:
@@ -160,6 +171,9 @@ class ListingCache:
         self.redis = Redis(connection_pool=pool)
         self.down_until_s = 0.0
         self.forget_is_owed = False
+        self.paying: asyncio.Task[None] | None = None
+        self.notices = Notices(self.owe_forgetting)
+        self.newest = b""
         self.stamps = NextCall(self.read_stamp)
         self.pages = ProcessPages(PROCESS_CACHE_BYTES)
         self.loads: dict[str, NextCall[Page]] = {}
@@ -208,7 +222,7 @@ class ListingCache:
 
     async def make_page(self, wanted: Wanted, stamp: bytes, total: int | None, claim: str) -> Page:
         """Load a page, and leave it in Redis with a total that was counted for it."""
-        made: dict[str, bytes | int] = {}
+        made: dict[str, bytes] = {}
         try:
             # R01: a few loads at a time, for pages that are ready wait while others are made.
             async with self.loading:
@@ -217,7 +231,7 @@ class ListingCache:
             made[f"catalog:page:{wanted.page_key}"] = page.packed()
             # R11: the total is counted once a minute, not once a page.
             if total is None:
-                made[f"catalog:total:{wanted.total_key}"] = listing.total
+                made[f"catalog:total:{wanted.total_key}"] = b"%d" % listing.total
             return page
         finally:
             storing = asyncio.create_task(self.store(made, claim))
@@ -228,14 +242,15 @@ class ListingCache:
         """A good page and the total as Redis has them; None for what it does not have."""
         keys = f"catalog:page:{wanted.page_key}", f"catalog:total:{wanted.total_key}"
         try:
-            packed, total = await in_time(self.redis.mget(*keys))
-            page = None if packed is None else Page.unpacked(packed)
+            values = await in_time(self.redis.mget(*keys))
+            packed, total = map(unsealed, keys, values)
+            page = Page.unpacked(packed) if packed else None
             is_good = page is not None and page.is_good(stamp)
-            return page if is_good else None, None if total is None else int(total)
+            return page if is_good else None, int(total) if total else None
         except (RedisError, OSError, TimeoutError) as error:
             self.note_failure(error)
         except ValueError as error:
-            logger.warning("not ours in Redis under %s: %s", keys, error)
+            logger.warning("%s", error)
         return None, None
 
     async def is_ours(self, claim: str) -> bool:
@@ -252,20 +267,38 @@ class ListingCache:
             raise TimeoutError("Redis did not answer a moment ago")
         if self.forget_is_owed:
             await self.move_stamp()
-        stamp: bytes | None = await in_time(self.redis.get(STAMP))
-        if stamp is None or len(stamp) != 16:
-            await in_time(self.redis.set(STAMP, token_bytes(16), nx=stamp is None))
+        stamp = await self.standing_stamp()
+        if stamp < self.newest:
+            # Older than one that stood before: Redis is back with what it knew some time ago.
+            await self.move_stamp()
+            stamp = await self.standing_stamp()
+        self.newest = max(stamp, self.newest)
+        return stamp
+
+    async def standing_stamp(self) -> bytes:
+        """What Redis has; where that is no stamp, the one that it gets now."""
+        try:
+            stamp: bytes | None = await in_time(self.redis.get(STAMP))
+        except ResponseError:
+            stamp = b"of another type"
+        if stamp is None or len(stamp) != STAMP_FORMAT.size:
+            await in_time(self.redis.set(STAMP, self.next_stamp(), nx=stamp is None))
             stamp = await in_time(self.redis.get(STAMP))
         if stamp is None:
             raise TimeoutError("Redis keeps no stamp")
         return stamp
 
-    async def store(self, made: dict[str, bytes | int], claim: str) -> None:
+    def next_stamp(self) -> bytes:
+        """A stamp that is newer than every one that this process has seen, whatever the clock says."""
+        newest_ms = STAMP_FORMAT.unpack(self.newest)[0] if self.newest else 0
+        return STAMP_FORMAT.pack(max(int(time.time() * 1000), newest_ms + 1), token_bytes(8))
+
+    async def store(self, made: dict[str, bytes], claim: str) -> None:
         """Leave in Redis what was made; where nothing was, let others try."""
         try:
             async with self.redis.pipeline(transaction=False) as pipeline:
-                for key, value in made.items():
-                    pipeline.set(key, value, ex=CACHE_TTL_S)
+                for key, content in made.items():
+                    pipeline.set(key, sealed(key, content), ex=CACHE_TTL_S)
                 if not made:
                     pipeline.delete(claim)
                 await in_time(pipeline.execute())
@@ -277,12 +310,35 @@ class ListingCache:
         try:
             await self.move_stamp()
         except (RedisError, OSError, TimeoutError) as error:
-            self.forget_is_owed = True
             self.note_failure(error)
+            self.owe_forgetting()
+            # R08: the other processes may reach Redis all the same, and must not go on with their pages.
+            await self.notices.tell()
+
+    def owe_forgetting(self) -> None:
+        """No page is good until the stamp has been moved, which is tried until it is done."""
+        self.forget_is_owed = True
+        if self.paying is None or self.paying.done():
+            self.paying = asyncio.create_task(self.pay())
+
+    async def pay(self) -> None:
+        """Move the stamp as soon as Redis can be reached, also when no request asks for a listing."""
+        while self.forget_is_owed:
+            await asyncio.sleep(REDIS_RETRY_S)
+            try:
+                await self.move_stamp()
+            except (RedisError, OSError, TimeoutError) as error:
+                self.note_failure(error)
 
     async def move_stamp(self) -> None:
         """Make every page out of date, in all processes."""
-        await in_time(self.redis.set(STAMP, token_bytes(16)))
+        stamp = self.next_stamp()
+        try:
+            await in_time(self.redis.set(STAMP, stamp))
+        except ResponseError:
+            # A Redis that is full still takes the stamp away, and without one no page is good.
+            await in_time(self.redis.delete(STAMP))
+        self.newest = max(stamp, self.newest)
         self.forget_is_owed = False
 
     def note_failure(self, error: Exception) -> None:
@@ -291,9 +347,19 @@ class ListingCache:
             logger.warning("answering without Redis: %s: %s", type(error).__name__, error)
             self.down_until_s = time.monotonic() + REDIS_RETRY_S
 
+    async def open(self) -> None:
+        """Listen to the other processes."""
+        await self.notices.open()
+
     async def close(self) -> None:
-        """Let pages on their way to Redis arrive, then hang up."""
+        """Let pages and debts on their way to Redis arrive, then hang up."""
         await asyncio.gather(*self.storing)
+        if self.paying is not None:
+            self.paying.cancel()
+        with contextlib.suppress(RedisError, OSError, TimeoutError):
+            if self.forget_is_owed:
+                await self.move_stamp()
+        await self.notices.close()
         await self.redis.aclose()
         await self.redis.connection_pool.disconnect()
 

@@ -2,10 +2,9 @@
 
 from typing import Any
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, delete, exists, func, insert, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload, selectinload
-from sqlalchemy.orm.attributes import set_committed_value
 
 from .models import Category, Inventory, Product, Review, ReviewWithAuthor
 from .schemas import ProductCreate, ProductUpdate, ReviewCreate
@@ -17,7 +16,7 @@ Json = dict[str, Any]
 # R04: the inventory is one row a product and rides along in the product's own.
 products_with_everything = select(Product).options(
     joinedload(Product.category, innerjoin=True),
-    joinedload(Product.inventory),
+    joinedload(Product.inventory_rows),
     selectinload(Product.reviews),
 )
 
@@ -31,13 +30,11 @@ async def get_products(
     db: AsyncSession, *, cursor: int, limit: int, category_id: int | None, is_active: bool
 ) -> tuple[list[Json], bool]:
     """One page of products, those behind the cursor, and whether there are more."""
-    # R10: the page begins at a key of the index, so page 5 000 costs what page 1 costs. The inventory is told
-    # the key as well: an outer join does not hand it on, and would be merged from the first product on.
+    # R10: the page begins at a key of the index, so page 5 000 costs what page 1 costs.
     query = products_with_everything.where(Product.is_active == is_active, Product.id > cursor)
-    query = query.options(joinedload(Product.inventory.and_(Inventory.product_id > cursor)))
     if category_id is not None:
         query = query.where(Product.category_id == category_id)
-    products = list(await db.scalars(query.order_by(Product.id).limit(limit + 1)))
+    products = (await db.scalars(query.order_by(Product.id).limit(limit + 1))).unique().all()
     return [product_out(product) for product in products[:limit]], len(products) > limit
 
 
@@ -51,7 +48,8 @@ async def count_products(db: AsyncSession, *, category_id: int | None, is_active
 
 async def get_product(db: AsyncSession, product_id: int) -> Json | None:
     """One product, or None."""
-    product = await db.scalar(products_with_everything.where(Product.id == product_id))
+    query = products_with_everything.where(Product.id == product_id)
+    product = (await db.scalars(query)).unique().one_or_none()
     return None if product is None else product_out(product)
 
 
@@ -59,7 +57,7 @@ async def get_products_by_ids(db: AsyncSession, product_ids: list[int]) -> list[
     """The products with these ids in this order; unknown ids are left out."""
     # R13: one IN query for all of them, put in order here.
     products = await db.scalars(products_with_everything.where(Product.id.in_(product_ids)))
-    found = {product.id: product_out(product) for product in products}
+    found = {product.id: product_out(product) for product in products.unique()}
     return [found[product_id] for product_id in product_ids if product_id in found]
 
 
@@ -69,71 +67,74 @@ async def create_product(db: AsyncSession, new: ProductCreate) -> Json:
     db.add(product)
     await db.flush()
     db.add(Inventory(product_id=product.id, quantity=new.quantity))
-    await db.commit()
-    return await get_written_product(db, product.id)
+    await db.flush()
+    return await committed(db, product.id)
 
 
 async def update_product(db: AsyncSession, product_id: int, change: ProductUpdate) -> Json | None:
     """Change what is given of a product; None when there is no such product."""
     changes = change.model_dump(exclude_unset=True)
-    # R02: read once, with the category it is to have, and answered from what was read and written.
-    query = product_in_category(changes.get("category_id", Product.category_id)).where(
-        Product.id == product_id
-    )
-    row = (await db.execute(query)).first()
-    if row is None:
+    stock: dict[str, int] = {
+        field: changes.pop(field) for field in ("quantity", "reserved") if field in changes
+    }
+    # Whoever writes the same product waits from here on until this change is committed.
+    this: Any = select(Product.id).with_for_update()
+    if changes:
+        this = update(Product).values(changes).returning(Product.id)
+    if await db.scalar(this.where(Product.id == product_id)) is None:
         return None
-    product, category = row
-    inventory = product.inventory
-    if inventory is None:
-        inventory = Inventory(product_id=product_id, quantity=0, reserved=0)
-        db.add(inventory)
-    for field, value in changes.items():
-        setattr(inventory if field in ("quantity", "reserved") else product, field, value)
-    await db.commit()
-    set_committed_value(product, "category", category)
-    set_committed_value(product, "inventory", inventory)
-    return product_out(product)
+    await put_stock(db, product_id, stock)
+    return await committed(db, product_id)
 
 
-def product_in_category(category_id: Any) -> Select[Product, Category]:
-    """Products with all that belongs to them, beside the category with this id (a value or a column)."""
-    query = select(Product, Category).outerjoin(Category, Category.id == category_id)
-    return query.options(joinedload(Product.inventory), selectinload(Product.reviews))
+async def put_stock(db: AsyncSession, product_id: int, stock: dict[str, int]) -> None:
+    """Change what is given of the inventory of a locked product; one that has none gets one."""
+    # R02: in one statement, whether there is a row or not.
+    there: Any = select(Inventory.id)
+    if stock:
+        there = update(Inventory).values(stock).returning(Inventory.id)
+    found = there.where(Inventory.product_id == product_id).cte("found")
+    row = {"product_id": product_id, "quantity": 0, "reserved": 0, **stock}
+    missing = select(*(literal(value) for value in row.values())).where(~exists(select(found.c.id)))
+    await db.execute(insert(Inventory).from_select(list(row), missing))
 
 
 async def delete_product(db: AsyncSession, product_id: int) -> bool:
     """Take a product out of the catalog; False when there is no such product."""
-    product = await db.get(Product, product_id)
-    if product is None:
-        return False
-    await db.delete(product)
+    deleted = await db.scalar(delete(Product).where(Product.id == product_id).returning(Product.id))
     await db.commit()
-    return True
+    return deleted is not None
 
 
 async def create_review(db: AsyncSession, product_id: int, new: ReviewCreate) -> Json | None:
     """Add a review to a product; None when there is no such product."""
-    product = await db.get(Product, product_id)
-    if product is None:
+    # The product stays until the review is there and read.
+    if await db.get(Product, product_id, with_for_update={"key_share": True}) is None:
         return None
     review = Review(product_id=product_id, **new.model_dump())
     db.add(review)
-    await db.commit()
+    await db.flush()
     written = select(ReviewWithAuthor).where(ReviewWithAuthor.id == review.id)
-    return review_out((await db.scalars(written)).one())
+    answer = review_out((await db.scalars(written)).one())
+    await db.commit()
+    return answer
 
 
-async def get_written_product(db: AsyncSession, product_id: int) -> Json:
-    """A product as it stands after a write of this session."""
+async def committed(db: AsyncSession, product_id: int) -> Json:
+    """Commit, and return a product that this session has written."""
+    # Read before the commit, for after it somebody else may delete the product.
     db.expunge_all()
     query = products_with_everything.where(Product.id == product_id)
-    return product_out((await db.scalars(query)).one())
+    product = product_out((await db.scalars(query)).unique().one())
+    await db.commit()
+    return product
 
 
 def product_out(product: Product) -> Json:
     """A product with everything that belongs to it, as `ProductOut` has it."""
-    category, inventory = product.category, product.inventory
+    category = product.category
+    # There should be one row; where there are two by mistake, the first is shown.
+    inventory = product.inventory_rows[0] if product.inventory_rows else None
     ratings = [review.rating for review in product.reviews]
     return {
         "id": product.id,

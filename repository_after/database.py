@@ -1,6 +1,8 @@
 """The engine, the session of a request, and the declarative base."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from sqlalchemy import make_url
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
@@ -8,13 +10,16 @@ from sqlalchemy.orm import DeclarativeBase
 
 from .config import DATABASE_URL
 
+WRITERS = 50
+POOL_TIMEOUT_S = 30
+
 # R09: an async driver, so that waiting for Postgres holds neither a thread nor the event loop.
-# R05: 50 connections queue 500 clients instead of turning them away; dead ones are replaced unseen.
+# R05: 70 connections queue 500 clients instead of turning them away; dead ones are replaced unseen.
 engine = create_async_engine(
     make_url(DATABASE_URL).set(drivername="postgresql+asyncpg"),
     pool_size=20,
-    max_overflow=30,
-    pool_timeout=30,
+    max_overflow=WRITERS,
+    pool_timeout=POOL_TIMEOUT_S,
     pool_pre_ping=True,
     # R01: reads need no BEGIN before and no ROLLBACK behind them; each statement has its snapshot either way.
     isolation_level="AUTOCOMMIT",
@@ -23,6 +28,7 @@ SessionLocal = async_sessionmaker(engine, expire_on_commit=False)
 WritingSession = async_sessionmaker(
     engine.execution_options(isolation_level="READ COMMITTED"), expire_on_commit=False
 )
+writers = asyncio.Semaphore(WRITERS)
 
 
 class Base(DeclarativeBase):
@@ -36,10 +42,17 @@ async def get_db() -> AsyncIterator[AsyncSession]:
         yield db
 
 
-async def get_writing_db() -> AsyncIterator[AsyncSession]:
+@asynccontextmanager
+async def writing_session() -> AsyncIterator[AsyncSession]:
     """The session of one request that writes: a transaction."""
-    async with WritingSession() as db:
-        yield db
+    # Writers that wait for a lock leave connections for those who read.
+    async with asyncio.timeout(POOL_TIMEOUT_S):
+        await writers.acquire()
+    try:
+        async with WritingSession() as db:
+            yield db
+    finally:
+        writers.release()
 
 
 async def close_database() -> None:

@@ -1,9 +1,18 @@
-"""Bad input becomes a 4xx with a JSON `detail`, never a 500."""
+"""Bad input becomes a 4xx with a JSON `detail`, and an absent Postgres a 503, never a 500."""
 
+import logging
+
+from asyncpg import InterfaceError, PostgresError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy import exc
 from sqlalchemy.exc import IntegrityError
+
+logger = logging.getLogger(__name__)
+
+UNAVAILABLE = ("08", "53", "57")
+"""Classes of SQLSTATE: no connection, no room, an administrator in the way."""
 
 
 def not_found(what: str) -> JSONResponse:
@@ -23,7 +32,21 @@ def broken_reference(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": "refers to something that does not exist"}, status_code=422)
 
 
+def unavailable(_: Request | None, error: Exception) -> JSONResponse:
+    """Postgres cannot be reached or has no connection to spare. Other errors are raised again."""
+    cause = getattr(error, "orig", error)
+    is_known = isinstance(cause, OSError | InterfaceError | exc.TimeoutError)
+    is_lost = getattr(error, "connection_invalidated", False)
+    if not (is_known or is_lost or str(getattr(cause, "sqlstate", "")).startswith(UNAVAILABLE)):
+        raise error
+    logger.error("answering 503: %s: %s", type(error).__name__, " ".join(str(error).split())[:200])
+    detail = {"detail": "the database cannot be reached, or is busy"}
+    return JSONResponse(detail, status_code=503, headers={"Retry-After": "1"})
+
+
 def install_error_handlers(app: FastAPI) -> None:
     """Teach the application these answers."""
     app.add_exception_handler(RequestValidationError, invalid_request)
     app.add_exception_handler(IntegrityError, broken_reference)
+    for kind in (exc.DBAPIError, exc.TimeoutError, PostgresError, InterfaceError, OSError):
+        app.add_exception_handler(kind, unavailable)

@@ -11,7 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .cache import Page, Wanted, listings
 from .compression import accepts_gzip
-from .config import KNOWN_QUERIES, LONGEST_QUERY_BYTES
+from .config import KNOWN_QUERIES, LONGEST_HEADER_BYTES, LONGEST_QUERY_BYTES
+from .errors import unavailable
 from .http_cache import matches
 from .timing import TimingMiddleware, log_request
 
@@ -39,9 +40,16 @@ known_queries = KnownQueries()
 
 
 @lru_cache(maxsize=256)
-def takes_gzip(accept_encoding: bytes) -> bool:
+def known_to_take_gzip(accept_encoding: bytes) -> bool:
     """`accepts_gzip` for the few values that clients really send."""
     return accepts_gzip(accept_encoding.decode("latin-1"))
+
+
+def takes_gzip(accept_encoding: bytes) -> bool:
+    """`accepts_gzip`; oddly long values are not kept."""
+    if len(accept_encoding) > LONGEST_HEADER_BYTES:
+        return accepts_gzip(accept_encoding.decode("latin-1"))
+    return known_to_take_gzip(accept_encoding)
 
 
 class KnownListings:
@@ -59,7 +67,13 @@ class KnownListings:
             return await self.app(scope, receive, send)
         started, status = perf_counter(), 500
         try:
-            status = await send_page(await listings.page(wanted), scope["headers"], send)
+            try:
+                page = await listings.page(wanted)
+            except Exception as error:
+                answer = unavailable(None, error)
+                status = answer.status_code
+                return await answer(scope, receive, send)
+            status = await send_page(page, scope["headers"], send)
         finally:
             # R16: timed here, for every hit would pay for the middleware's wrapper around `send`.
             scope["route"] = known_queries.route
@@ -72,10 +86,16 @@ class Catalog(FastAPI):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
         # R01: in front of FastAPI's own layers, which cost more than sending a page that is ready.
-        self.entry = KnownListings(TimingMiddleware(super().__call__), path="/products")
+        self.entry = KnownListings(TimingMiddleware(self.answer), path="/products")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self.entry(scope, receive, send)
+
+    async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """FastAPI's answer; HEAD is a GET whose body the server leaves out."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await super().__call__(scope, receive, send)
 
 
 class PageResponse(Response):
@@ -107,7 +127,7 @@ async def send_page(page: Page, request_headers: list[tuple[bytes, bytes]], send
     return status
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def representation(page: Page, as_gzip: bool) -> tuple[list[tuple[bytes, bytes]], bytes]:
     """Headers and body of a 200."""
     body = page.body if as_gzip or not page.is_compressed else decompress(page.body)

@@ -16,7 +16,7 @@ from . import crud
 from .cache import Listing, Wanted, listings
 from .compression import CompressionMiddleware
 from .config import DEFAULT_PAGE_SIZE, GC_THRESHOLD, GZIP_LEVEL, GZIP_MINIMUM_BYTES, MAX_ID, MAX_PAGE_SIZE
-from .database import SessionLocal, close_database, get_db, get_writing_db
+from .database import SessionLocal, close_database, get_db, writing_session
 from .errors import install_error_handlers, not_found
 from .fast_path import Catalog, PageResponse, known_queries
 from .http_cache import ConditionalMiddleware
@@ -36,7 +36,19 @@ from .schemas import (
 from .timing import pending
 
 Db = Annotated[AsyncSession, Depends(get_db, scope="function")]
-WritingDb = Annotated[AsyncSession, Depends(get_writing_db, scope="function")]
+
+
+async def get_forgetting_db() -> AsyncIterator[AsyncSession]:
+    """The session of a request that writes; whatever becomes of it, all pages are forgotten."""
+    try:
+        async with writing_session() as db:
+            yield db
+    finally:
+        # R08: a write is seen by every read after its answer, also one that failed after its commit.
+        await listings.forget_pages()
+
+
+WritingDb = Annotated[AsyncSession, Depends(get_forgetting_db, scope="function")]
 
 
 @asynccontextmanager
@@ -48,6 +60,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
+    await listings.open()
     yield
     await listings.close()
     await close_database()
@@ -121,27 +134,19 @@ async def read_product(db: Db, product_id: Id) -> crud.Json | Response:
 
 @app.post("/products", response_model=ProductOut, status_code=201)
 async def create_product(db: WritingDb, new: ProductCreate) -> crud.Json:
-    product = await crud.create_product(db, new)
-    await listings.forget_pages()
-    return product
+    return await crud.create_product(db, new)
 
 
 @app.put("/products/{product_id}", response_model=ProductOut)
 async def update_product(db: WritingDb, product_id: Id, change: ProductUpdate) -> crud.Json | Response:
-    product = await crud.update_product(db, product_id, change)
-    await listings.forget_pages()
-    return product or not_found("product")
+    return await crud.update_product(db, product_id, change) or not_found("product")
 
 
 @app.delete("/products/{product_id}", status_code=204)
 async def delete_product(db: WritingDb, product_id: Id) -> Response:
-    deleted = await crud.delete_product(db, product_id)
-    await listings.forget_pages()
-    return Response(status_code=204) if deleted else not_found("product")
+    return Response(status_code=204) if await crud.delete_product(db, product_id) else not_found("product")
 
 
 @app.post("/products/{product_id}/reviews", response_model=ReviewOut, status_code=201)
 async def create_review(db: WritingDb, product_id: Id, new: ReviewCreate) -> crud.Json | Response:
-    review = await crud.create_review(db, product_id, new)
-    await listings.forget_pages()
-    return review or not_found("product")
+    return await crud.create_review(db, product_id, new) or not_found("product")

@@ -45,7 +45,9 @@ class Product(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
     category: Mapped[Category] = relationship(lazy="raise")
-    inventory: Mapped["Inventory | None"] = relationship(lazy="raise", passive_deletes="all")
+    inventory_rows: Mapped[list["Inventory"]] = relationship(
+        lazy="raise", order_by="Inventory.id", viewonly=True
+    )
     reviews: Mapped[list["ReviewWithAuthor"]] = relationship(
         lazy="raise", order_by="ReviewWithAuthor.id", viewonly=True
     )

@@ -29,16 +29,23 @@ class NextCall(Generic[T]):
 
     async def run(self) -> None:
         """Call for those who wait, until nobody does."""
-        while self.waiting:
-            waiting, self.waiting = self.waiting, []
-            try:
-                result = await self.call()
-            except Exception as error:
-                for answer in waiting:
-                    if not answer.done():
-                        answer.set_exception(error)
-            else:
-                for answer in waiting:
-                    if not answer.done():
-                        answer.set_result(result)
-        self.running = None
+        waiting: list[asyncio.Future[T]] = []
+        try:
+            while self.waiting:
+                waiting, self.waiting = self.waiting, []
+                try:
+                    result = await self.call()
+                except Exception as error:
+                    for answer in waiting:
+                        if not answer.done():
+                            answer.set_exception(error)
+                else:
+                    for answer in waiting:
+                        if not answer.done():
+                            answer.set_result(result)
+        finally:
+            # Where the call is cancelled, those who wait are told, and who asks next begins anew.
+            left, self.waiting, self.running = [*waiting, *self.waiting], [], None
+            for answer in left:
+                if not answer.done():
+                    answer.set_exception(TimeoutError("the call was cancelled"))

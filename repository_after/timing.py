@@ -61,7 +61,9 @@ pending = PendingLines()
 def log_request(scope: Scope, status: int, duration_ms: float) -> None:
     """One line a request; a slow one at once and as a warning."""
     route = getattr(scope.get("route"), "path", "-")
-    line = f"{scope['method']} {scope['path']} route={route} status={status} duration_ms={duration_ms:.2f}"
+    # As it was sent, and so without line ends and escape characters that a client may have put there.
+    path = scope["raw_path"].decode("ascii", "backslashreplace")
+    line = f"{scope['method']} {path} route={route} status={status} duration_ms={duration_ms:.2f}"
     if duration_ms > SLOW_REQUEST_MS:
         logger.warning("%s SLOW", line)
     else:

@@ -54,17 +54,18 @@ def create_product(db: Session, new: ProductCreate) -> ProductOut:
     db.add(product)
     db.flush()
     db.add(Inventory(product_id=product.id, quantity=new.quantity))
-    db.commit()
+    db.flush()
     db.refresh(product)
+    db.commit()
     return product_out(db, product)
 
 
 def update_product(db: Session, product_id: int, change: ProductUpdate) -> ProductOut | None:
     """Change what is given of a product; None when there is no such product."""
-    product = db.query(Product).filter(Product.id == product_id).first()
+    product = db.query(Product).filter(Product.id == product_id).with_for_update().first()
     if product is None:
         return None
-    inventory = db.query(Inventory).filter(Inventory.product_id == product_id).first()
+    inventory = inventory_of(db, product_id)
     if inventory is None:
         inventory = Inventory(product_id=product_id)
         db.add(inventory)
@@ -76,7 +77,7 @@ def update_product(db: Session, product_id: int, change: ProductUpdate) -> Produ
 
 def delete_product(db: Session, product_id: int) -> bool:
     """Take a product out of the catalog; False when there is no such product."""
-    product = db.query(Product).filter(Product.id == product_id).first()
+    product = db.query(Product).filter(Product.id == product_id).with_for_update().first()
     if product is None:
         return False
     db.delete(product)
@@ -86,20 +87,21 @@ def delete_product(db: Session, product_id: int) -> bool:
 
 def create_review(db: Session, product_id: int, new: ReviewCreate) -> ReviewOut | None:
     """Add a review to a product; None when there is no such product."""
-    product = db.query(Product).filter(Product.id == product_id).first()
+    product = db.query(Product).filter(Product.id == product_id).with_for_update(key_share=True).first()
     if product is None:
         return None
     review = Review(product_id=product_id, **new.model_dump())
     db.add(review)
-    db.commit()
+    db.flush()
     db.refresh(review)
+    db.commit()
     return review_out(db, review)
 
 
 def product_out(db: Session, product: Product) -> ProductOut:
     """A product with everything that belongs to it."""
     category = db.query(Category).filter(Category.id == product.category_id).first()
-    inventory = db.query(Inventory).filter(Inventory.product_id == product.id).first()
+    inventory = inventory_of(db, product.id)
     reviews = db.query(Review).filter(Review.product_id == product.id).order_by(Review.id).all()
     ratings = [review.rating for review in reviews]
     return ProductOut(
@@ -115,6 +117,11 @@ def product_out(db: Session, product: Product) -> ProductOut:
         review_count=len(ratings),
         reviews=[review_out(db, review) for review in reviews],
     )
+
+
+def inventory_of(db: Session, product_id: int) -> Inventory | None:
+    """The inventory of a product; the first row where there should be one and are more."""
+    return db.query(Inventory).filter(Inventory.product_id == product_id).order_by(Inventory.id).first()
 
 
 def inventory_out(inventory: Inventory) -> InventoryOut:

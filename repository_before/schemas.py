@@ -1,5 +1,6 @@
 """What the API takes and gives."""
 
+import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
@@ -28,10 +29,9 @@ def split_ids(text: str) -> list[int]:
 
 def checked_ids(text: str) -> str:
     """A list of ids that `split_ids` takes apart."""
-    try:
-        ids = split_ids(text)
-    except ValueError:
-        raise ValueError("must be whole numbers with commas between them") from None
+    if not re.fullmatch(r"[0-9]{1,20}(,[0-9]{1,20})*", text):
+        raise ValueError("must be whole numbers with commas between them")
+    ids = split_ids(text)
     if len(ids) > MAX_BATCH_SIZE:
         raise ValueError(f"must be at most {MAX_BATCH_SIZE} ids")
     if any(not 1 <= product_id <= MAX_ID for product_id in ids):

@@ -56,7 +56,10 @@ def explain(url: str, statement: dict[str, Any]) -> QueryPlan | None:
     factory: Any = psycopg.RawCursor if numbered else psycopg.Cursor
     with psycopg.connect(url, options=READ_ONLY) as connection, factory(connection) as cursor:
         query = f"EXPLAIN (ANALYZE, BUFFERS, VERBOSE, FORMAT JSON) {sql}"
-        cursor.execute(query, statement["parameters"], binary=True)
+        try:
+            cursor.execute(query, statement["parameters"], binary=True)
+        except psycopg.errors.ReadOnlySqlTransaction:
+            return None
         root = cursor.fetchone()[0][0]["Plan"]
         connection.rollback()
     return QueryPlan(
