@@ -1,11 +1,13 @@
 """Bad input becomes a 4xx with a JSON `detail`, and an absent Postgres a 503, never a 500."""
 
 import logging
+from typing import Any
 
 from asyncpg import InterfaceError, PostgresError
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from sqlalchemy import exc
 from sqlalchemy.exc import IntegrityError
 
@@ -13,6 +15,21 @@ logger = logging.getLogger(__name__)
 
 UNAVAILABLE = ("08", "53", "57")
 """Classes of SQLSTATE: no connection, no room, an administrator in the way."""
+
+
+class Refusal(BaseModel):
+    """What is wrong: in words, or field by field."""
+
+    detail: str | list[dict[str, Any]]
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Refusal, "description": "The body is no JSON in UTF-8"},
+    404: {"model": Refusal, "description": "There is no such thing"},
+    422: {"model": Refusal, "description": "The input is wrong, or refers to what does not exist"},
+    503: {"model": Refusal, "description": "Postgres cannot be reached, or is busy"},
+}
+"""What every route may answer besides its own, for the schema."""
 
 
 def not_found(what: str) -> JSONResponse:

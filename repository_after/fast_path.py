@@ -9,11 +9,12 @@ from fastapi import FastAPI
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from .cache import Page, Wanted, listings
+from .cache import Wanted, listings
 from .compression import accepts_gzip
 from .config import KNOWN_QUERIES, LONGEST_HEADER_BYTES, LONGEST_QUERY_BYTES
 from .errors import unavailable
 from .http_cache import matches
+from .pages import Page
 from .timing import TimingMiddleware, log_request
 
 NO_BODY = b""

@@ -17,7 +17,7 @@ from .cache import Listing, Wanted, listings
 from .compression import CompressionMiddleware
 from .config import DEFAULT_PAGE_SIZE, GC_THRESHOLD, GZIP_LEVEL, GZIP_MINIMUM_BYTES, MAX_ID, MAX_PAGE_SIZE
 from .database import SessionLocal, close_database, get_db, writing_session
-from .errors import install_error_handlers, not_found
+from .errors import REFUSALS, install_error_handlers, not_found
 from .fast_path import Catalog, PageResponse, known_queries
 from .http_cache import ConditionalMiddleware
 from .models import Category
@@ -67,7 +67,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     pending.write()
 
 
-app = Catalog(title="Product catalog", lifespan=lifespan)
+app = Catalog(title="Product catalog", lifespan=lifespan, responses=REFUSALS)
 install_error_handlers(app)
 app.add_middleware(ConditionalMiddleware)
 # R12: GZipMiddleware with a cheaper level than its 9, for answers of 1 000 bytes and more.

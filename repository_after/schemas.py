@@ -1,6 +1,5 @@
 """What the API takes and gives."""
 
-import re
 from datetime import datetime
 from decimal import Decimal
 from typing import Annotated
@@ -29,8 +28,6 @@ def split_ids(text: str) -> list[int]:
 
 def checked_ids(text: str) -> str:
     """A list of ids that `split_ids` takes apart."""
-    if not re.fullmatch(r"[0-9]{1,20}(,[0-9]{1,20})*", text):
-        raise ValueError("must be whole numbers with commas between them")
     ids = split_ids(text)
     if len(ids) > MAX_BATCH_SIZE:
         raise ValueError(f"must be at most {MAX_BATCH_SIZE} ids")
@@ -40,7 +37,7 @@ def checked_ids(text: str) -> str:
 
 
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
-IdList = Annotated[str, AfterValidator(checked_ids)]
+IdList = Annotated[str, Field(pattern="^[0-9]{1,20}(,[0-9]{1,20})*$"), AfterValidator(checked_ids)]
 Offset = Annotated[int, Field(ge=0, le=MAX_ID)]
 Quantity = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Price = Annotated[Decimal, Field(ge=0, max_digits=10, decimal_places=2), AfterValidator(with_cents)]

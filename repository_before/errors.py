@@ -1,9 +1,26 @@
 """Bad input becomes a 4xx with a JSON `detail`, never a 500."""
 
+from typing import Any
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 from sqlalchemy.exc import IntegrityError
+
+
+class Refusal(BaseModel):
+    """What is wrong: in words, or field by field."""
+
+    detail: str | list[dict[str, Any]]
+
+
+REFUSALS: dict[int | str, dict[str, Any]] = {
+    400: {"model": Refusal, "description": "The body is no JSON in UTF-8"},
+    404: {"model": Refusal, "description": "There is no such thing"},
+    422: {"model": Refusal, "description": "The input is wrong, or refers to what does not exist"},
+}
+"""What every route may answer besides its own, for the schema."""
 
 
 def not_found(what: str) -> JSONResponse:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from . import crud
 from .config import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from .database import close_database, get_db
-from .errors import install_error_handlers, not_found
+from .errors import REFUSALS, install_error_handlers, not_found
 from .models import Category
 from .schemas import (
     CategoryOut,
@@ -37,7 +37,7 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     close_database()
 
 
-app = FastAPI(title="Product catalog", lifespan=lifespan)
+app = FastAPI(title="Product catalog", lifespan=lifespan, responses=REFUSALS)
 install_error_handlers(app)
 
 

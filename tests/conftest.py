@@ -172,6 +172,20 @@ def second_server(shared: Subject, twins: tuple[Subject, Subject]) -> Subject:
 
 
 @pytest.fixture(scope="session")
+def blocked_server(bench: Workbench, candidate: Path) -> Iterator[Subject]:
+    """The candidate on rows that are changed, and locked again and again."""
+    with bench.stage(SIZES["small"]) as stage, subject_on(stage, candidate) as subject:
+        yield subject
+
+
+@pytest.fixture
+def blocked(blocked_server: Subject) -> Subject:
+    """The same, as soon as nothing waits in Postgres any more."""
+    until(lambda: blocked_server.observer.counters.busy() == 0)
+    return blocked_server
+
+
+@pytest.fixture(scope="session")
 def cold_page() -> Callable[[int], str]:
     """A function that returns the path of a listing with this limit that was not requested before."""
     categories = count(1)

@@ -8,12 +8,12 @@ import redis
 from tests.conftest import Subject
 
 
-def pass_time(subjects: Sequence[Subject], seconds: int) -> None:
+def pass_time(subjects: Sequence[Subject], seconds: float) -> None:
     """Let time pass for processes of one stage, and for everything in its Redis that has a lifetime."""
     for subject in subjects:
         subject.server.ask("advance", seconds=seconds)
     subject = subjects[0]
-    passed_ms = seconds * 1000
+    passed_ms = int(seconds * 1000)
     with redis.Redis.from_url(subject.stage.redis_url) as client:
         for key in client.keys("*"):
             left_ms = client.pttl(key)

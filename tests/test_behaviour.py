@@ -1,5 +1,6 @@
 """The behaviour that every candidate must have, whether it is fast or slow."""
 
+from random import Random
 from typing import Any
 
 import pytest
@@ -70,6 +71,22 @@ def test_a_batch_keeps_the_order_asked_and_leaves_out_the_unknown(api: Subject) 
     assert [product["id"] for product in batch] == [1203, 1201, 1202, 1201]
     assert api.json("/products/batch?ids=987654,987655") == []
     assert not difference(batch[0], api.json("/products/1203"))
+
+
+@pytest.mark.criterion("R13.2")
+@pytest.mark.parametrize("kind", ["different", "repeated", "unknown-among-them"])
+@pytest.mark.parametrize("size", [2, 3, 10, 100])
+def test_a_batch_comes_in_the_order_asked(api: Subject, kind: str, size: int) -> None:
+    random = Random(f"{kind} {size}")
+    ids = random.sample(range(1, 2001), size)
+    if kind == "repeated":
+        ids = random.choices(ids[: 1 + size // 3], k=size)
+    elif kind == "unknown-among-them":
+        ids = [number + 5_000_000 if random.random() < 0.3 else number for number in ids]
+
+    batch = api.json(f"/products/batch?ids={','.join(map(str, ids))}")
+
+    assert [product["id"] for product in batch] == [number for number in ids if number < 5_000_000]
 
 
 @pytest.mark.criterion("API.2")

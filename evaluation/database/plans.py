@@ -59,7 +59,10 @@ def explain(url: str, statement: dict[str, Any]) -> QueryPlan | None:
         try:
             cursor.execute(query, statement["parameters"], binary=True)
         except psycopg.errors.ReadOnlySqlTransaction:
-            return None
+            # WITH may begin a write as well.
+            if sql.lstrip().lower().startswith("with"):
+                return None
+            raise
         root = cursor.fetchone()[0][0]["Plan"]
         connection.rollback()
     return QueryPlan(

@@ -1,6 +1,6 @@
-"""Refits the committed patches to a changed reference: `python -m evaluation.proof.refit COMMIT`.
+"""Refits the committed patches to changed catalogs: `python -m evaluation.proof.refit COMMIT`.
 
-COMMIT holds the reference that the patches still fit. Each patch is merged with what changed since; the ones
+COMMIT holds the catalogs that the patches still fit. Each patch is merged with what changed since; the ones
 that git cannot merge are named and stay as they are.
 """
 
@@ -14,7 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 from evaluation.candidates.folder import copied
-from evaluation.pipeline import REFERENCE, ROOT
+from evaluation.pipeline import BASELINE, REFERENCE, ROOT
 from evaluation.proof.patched import PATCHES, base_of
 
 KINDS = ("mutants", "unproved", "alternatives", "cheats", "slow")
@@ -22,20 +22,21 @@ AUTHOR = ("-c", "user.name=refit", "-c", "user.email=refit@localhost")
 
 
 class Scratch:
-    """A repository of its own with two commits: the old reference, and the new one on the branch `new`."""
+    """A repository of its own with two commits: the old catalog, and the new one on the branch `new`."""
 
-    def __init__(self, folder: Path, commit: str) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, commit: str, base: Path) -> None:
+        self.folder, self.base = folder, base
+        folder.mkdir()
         self.git("init", "--quiet", "--initial-branch=old")
         archive = subprocess.run(
-            ["git", "archive", commit, REFERENCE.name], cwd=ROOT, capture_output=True, check=True
+            ["git", "archive", commit, base.name], cwd=ROOT, capture_output=True, check=True
         )
         with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
             tar.extractall(folder, filter="data")
         self.commit("old")
         self.git("switch", "--quiet", "--create", "new")
         self.git("rm", "--quiet", "-r", ".")
-        copied(REFERENCE, folder / REFERENCE.name)
+        copied(base, folder / base.name)
         self.commit("new")
 
     def git(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -49,15 +50,15 @@ class Scratch:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
 
     def refitted(self, patch: Path) -> str | None:
-        """The patch against the new reference; None where git cannot merge both changes."""
+        """The patch against the new catalog; None where git cannot merge both changes."""
         self.git("switch", "--quiet", "--detach", "old")
-        self.git("apply", f"--directory={REFERENCE.name}", "--whitespace=nowarn", str(patch))
+        self.git("apply", f"--directory={self.base.name}", "--whitespace=nowarn", str(patch))
         self.commit(patch.stem)
         merged = self.git("merge", "--quiet", "--no-edit", "new", check=False)
         if merged.returncode:
             self.git("merge", "--abort")
             return None
-        diff = self.git("diff", "--no-color", f"--relative={REFERENCE.name}", "new", "HEAD").stdout
+        diff = self.git("diff", "--no-color", f"--relative={self.base.name}", "new", "HEAD").stdout
         return re.sub(r"^index .*\n", "", diff, flags=re.MULTILINE)
 
 
@@ -66,16 +67,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("commit", help="the commit whose repository_after the patches fit")
+    parser.add_argument("commit", help="the commit whose catalogs the patches fit")
     chosen = parser.parse_args()
     failed = []
     with tempfile.TemporaryDirectory(prefix="hofaz9-refit-") as folder:
-        scratch = Scratch(Path(folder), chosen.commit)
+        scratches = {
+            base: Scratch(Path(folder) / base.name, chosen.commit, base) for base in (BASELINE, REFERENCE)
+        }
         every = sorted(path for kind in KINDS for path in (PATCHES / kind).glob("*.patch"))
-        for patch in (path for path in every if base_of(path) == REFERENCE):
+        for patch in every:
             head = patch.read_text().partition("diff --git")[0]
             try:
-                body = scratch.refitted(patch)
+                body = scratches[base_of(patch)].refitted(patch)
             except subprocess.CalledProcessError as error:
                 body = None
                 print(f"{patch.name}: {error.stderr.strip()}", file=sys.stderr)

@@ -1,0 +1,116 @@
+"""The stamp that every write moves: a page is good while the stamp it was loaded under still stands."""
+
+import asyncio
+import contextlib
+import struct
+import time
+from secrets import token_bytes
+
+from redis.exceptions import ResponseError
+
+from .config import REDIS_RETRY_S
+from .next_call import NextCall
+from .notices import Notices
+from .redis_link import FAILURES, RedisLink, in_time
+
+KEY = "catalog:stamp"
+FORMAT = struct.Struct(">Q8s")  # milliseconds since 1970, and what no other process draws
+
+
+class Stamp:
+    """One stamp for all processes. It lies in Redis and is read for every request that uses a page."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self.link = link
+        self.newest = b""
+        self.is_move_owed = False
+        self.paying: asyncio.Task[None] | None = None
+        self.notices = Notices(self.owe_move)
+        # R08: one round trip for all requests that wait for it.
+        self.reads = NextCall(self.read)
+
+    def ask(self) -> asyncio.Future[bytes]:
+        """The stamp that stands when Redis is asked next; one of FAILURES where it cannot be known."""
+        return self.reads.ask()
+
+    async def read(self) -> bytes:
+        """The stamp that stands now; one that all processes agree on where there is none."""
+        if self.link.is_down():
+            raise TimeoutError("Redis did not answer a moment ago")
+        if self.is_move_owed:
+            await self.move()
+        stamp = await self.standing()
+        if stamp < self.newest:
+            # Older than one that stood before: Redis is back with what it knew some time ago.
+            await self.move()
+            stamp = await self.standing()
+        self.newest = max(stamp, self.newest)
+        return stamp
+
+    async def standing(self) -> bytes:
+        """What Redis has; where that is no stamp, the one that it gets now."""
+        redis = self.link.redis
+        try:
+            stamp: bytes | None = await in_time(redis.get(KEY))
+        except ResponseError:
+            stamp = b"of another type"
+        if stamp is None or len(stamp) != FORMAT.size:
+            await in_time(redis.set(KEY, self.next(), nx=stamp is None))
+            stamp = await in_time(redis.get(KEY))
+        if stamp is None:
+            raise TimeoutError("Redis keeps no stamp")
+        return stamp
+
+    def next(self) -> bytes:
+        """A stamp that is newer than every one that this process has seen, whatever the clock says."""
+        newest_ms = FORMAT.unpack(self.newest)[0] if self.newest else 0
+        return FORMAT.pack(max(int(time.time() * 1000), newest_ms + 1), token_bytes(8))
+
+    async def move(self) -> None:
+        """Make every page out of date, in all processes."""
+        stamp = self.next()
+        try:
+            await in_time(self.link.redis.set(KEY, stamp))
+        except ResponseError:
+            # A Redis that is full still takes the stamp away, and without one no page is good.
+            await in_time(self.link.redis.delete(KEY))
+        self.newest = max(stamp, self.newest)
+        self.is_move_owed = False
+
+    async def forget_pages(self) -> None:
+        """Called after every write, before it is answered: no page from before is good any more."""
+        try:
+            await self.move()
+        except FAILURES as error:
+            self.link.note_failure(error)
+            self.owe_move()
+            # R08: the other processes may reach Redis all the same, and must not go on with their pages.
+            await self.notices.tell()
+
+    def owe_move(self) -> None:
+        """No page is good until the stamp has been moved, which is tried until it is done."""
+        self.is_move_owed = True
+        if self.paying is None or self.paying.done():
+            self.paying = asyncio.create_task(self.pay())
+
+    async def pay(self) -> None:
+        """Move the stamp as soon as Redis can be reached, also when no request asks for a listing."""
+        while self.is_move_owed:
+            await asyncio.sleep(REDIS_RETRY_S)
+            try:
+                await self.move()
+            except FAILURES as error:
+                self.link.note_failure(error)
+
+    async def open(self) -> None:
+        """Listen to the other processes."""
+        await self.notices.open()
+
+    async def close(self) -> None:
+        """Try once more to move what should have been moved, and listen no longer."""
+        if self.paying is not None:
+            self.paying.cancel()
+        with contextlib.suppress(*FAILURES):
+            if self.is_move_owed:
+                await self.move()
+        await self.notices.close()

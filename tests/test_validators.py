@@ -1,0 +1,175 @@
+"""A client that has the newest answer is not sent it again: R15."""
+
+import httpx
+import pytest
+
+from tests.audit.tables import LIFETIME_S
+from tests.conftest import EMPTY_CATEGORY, Subject
+from tests.passing_time import pass_time
+
+TAGGED = ["/products?limit=3", "/products/12"]
+
+
+def tag_of(subject: Subject, path: str) -> str:
+    """The current tag of an answer."""
+    etag: str | None = subject.get(path).headers.get("etag")
+    assert etag, "no ETag"
+    return etag
+
+
+@pytest.mark.criterion("R15.2")
+@pytest.mark.parametrize("path", TAGGED)
+def test_a_client_that_has_the_newest_answer_is_not_sent_it_again(api: Subject, path: str) -> None:
+    etag = tag_of(api, path)
+    again = api.get(path, if_none_match=etag)
+
+    assert again.status_code == 304, f"If-None-Match: {etag} -> {again.status_code}"
+    assert again.content == b""
+
+
+@pytest.mark.criterion("R15.4")
+@pytest.mark.parametrize("path", TAGGED)
+def test_validators_are_read_as_the_standard_says(api: Subject, path: str) -> None:
+    etag = tag_of(api, path)
+    other = etag.removeprefix("W/") if etag.startswith("W/") else f"W/{etag}"
+
+    lists = [f'"other", {etag}', f'"other",{etag}', f'{etag},"other"', f'"other" , W/"x",{etag} , "y"']
+    for known in (*lists, f'W/"a, b", {etag}', f", {etag},", other, "*"):
+        again = api.get(path, if_none_match=known)
+        assert again.status_code == 304, f"If-None-Match: {known} -> {again.status_code}"
+    fields = [("if-none-match", '"other"'), ("if-none-match", etag)]
+    assert api.http.get(path, headers=fields).status_code == 304, f"two header lines, {fields}"
+
+
+@pytest.mark.criterion("R15.5")
+@pytest.mark.parametrize("path", TAGGED)
+def test_a_304_carries_what_a_cache_needs(api: Subject, path: str) -> None:
+    whole = api.get(path)
+    again = api.get(path, if_none_match=tag_of(api, path))
+
+    for name in ("etag", "cache-control", "vary"):
+        assert words_of(again, name) == words_of(whole, name), name
+
+
+def words_of(answer: httpx.Response, name: str) -> set[str]:
+    """The words of a header, however often and in whatever order they stand there."""
+    return {word.strip().lower() for word in answer.headers.get(name, "").split(",")}
+
+
+@pytest.mark.criterion("R15.2")
+@pytest.mark.parametrize("path", ["/products?limit=3", "/products/12"])
+def test_a_client_with_something_else_is_sent_the_answer(api: Subject, path: str) -> None:
+    etag = api.get(path).headers.get("etag", '"none"')
+    opaque = etag.removeprefix("W/").strip('"')
+    others = ["something-else", f"{opaque}-gzip", f"x{opaque}", opaque[:-1], opaque[1:], opaque.swapcase()]
+    for other in others:
+        answer = api.get(path, if_none_match=f'"{other}"')
+
+        assert answer.status_code == 200 or other == opaque, f"If-None-Match: {other}, the tag is {etag}"
+        assert other == opaque or answer.json() == api.json(path)
+
+
+@pytest.mark.criterion("R15.3")
+@pytest.mark.parametrize("path", ["/products?limit=1&category_id=42", "/products/{}"])
+@pytest.mark.parametrize("write", ["put", "review"])
+def test_a_changed_row_changes_the_tag(shared: Subject, path: str, write: str) -> None:
+    product = shared.new_product(category_id=42)["id"]
+    path = path.format(product)
+    etag = shared.get(path).headers.get("etag")
+    assert etag, "no ETag"
+
+    if write == "put":
+        shared.http.put(f"/products/{product}", json={"quantity": 7}).raise_for_status()
+    else:
+        review = {"author_id": 2, "rating": 4, "title": "Fine"}
+        shared.http.post(f"/products/{product}/reviews", json=review).raise_for_status()
+
+    changed = shared.get(path, if_none_match=etag)
+    assert changed.status_code == 200
+    assert changed.headers["etag"] != etag
+
+
+@pytest.mark.criterion("R15.3")
+@pytest.mark.parametrize("path", ["/products?limit=20", "/products/1", "/products/batch?ids=1,2,3,4"])
+def test_a_change_at_the_very_end_changes_the_tag(shared: Subject, path: str) -> None:
+    etag = shared.get(path).headers.get("etag")
+    content = shared.json(path)
+    last = (
+        content["items"][-1] if "items" in content else content[-1] if isinstance(content, list) else content
+    )
+    review = {"author_id": 2, "rating": 1, "title": "The end"}
+    shared.http.post(f"/products/{last['id']}/reviews", json=review).raise_for_status()
+
+    changed = shared.get(path)
+
+    assert changed.headers.get("etag") != etag or etag is None
+
+
+@pytest.mark.criterion("R15.3")
+def test_every_process_gives_the_same_content_the_same_tag(shared: Subject, second_server: Subject) -> None:
+    paths = [
+        "/products/3",
+        "/products/4",
+        "/products?limit=2&category_id=5",
+        "/products?limit=3&category_id=5",
+    ]
+    tags = [tag_of(shared, path) for path in paths]
+    shared.new_product()  # what the second process answers is no copy of what the first one made
+
+    assert [tag_of(second_server, path) for path in paths] == tags
+    assert len(set(tags)) == len(tags)
+
+
+CHANGES_BEHIND = {
+    "product": "update products set description = 'changed' where id = 2",
+    "category": "update categories set description = 'changed'",
+    "inventory": "update inventory set reserved = reserved + 1 where product_id = 2",
+    "review": "update reviews set body = 'changed' where product_id = 2",
+    "reviewer": "update users set location = 'changed'",
+    "review gone": "delete from reviews where id = (select min(id) from reviews where product_id = 2)",
+}
+
+
+@pytest.mark.criterion("R15.3")
+def test_whatever_changes_changes_the_tag(own: Subject) -> None:
+    paths = ["/products?limit=2", "/products/2", "/products/batch?ids=2", "/categories"]
+    for kind, statement in CHANGES_BEHIND.items():
+        before = {path: own.get(path) for path in paths}
+        own.sql(statement)
+        pass_time([own], LIFETIME_S + 1)
+        for path in paths:
+            # Where the clock of a cache cannot be moved, an old body has its old tag.
+            after = own.get(path)
+            is_same = after.content == before[path].content
+            tags = before[path].headers.get("etag"), after.headers.get("etag")
+            assert tags == (None, None) or is_same == (tags[0] == tags[1]), (
+                f"{kind}: {path} has the tags {tags}"
+            )
+
+
+VALIDATORS = ["if-none-match: {}", "if-none-match: *", "if-match: {}", 'if-match: "other"']
+
+
+@pytest.mark.criterion("R15.7")
+@pytest.mark.parametrize("validator", VALIDATORS)
+def test_a_write_is_carried_out_whatever_validators_come_with_it(shared: Subject, validator: str) -> None:
+    path = f"/products/{shared.new_product(category_id=EMPTY_CATEGORY)['id']}"
+    new = {"name": "New", "price": "9.99", "category_id": EMPTY_CATEGORY}
+    review = {"author_id": 2, "rating": 4, "title": "Fine"}
+    name, _, value = validator.format(tag_of(shared, path)).partition(": ")
+
+    answers = [
+        shared.http.request(method, target, json=body, headers={name: value})
+        for method, target, body in (
+            ("PUT", path, {"name": "Changed"}),
+            ("POST", f"{path}/reviews", review),
+            ("POST", "/products", new),
+        )
+    ]
+    product = shared.json(path)
+    answers.append(shared.http.delete(path, headers={name: value}))
+
+    assert [answer.status_code for answer in answers] == [200, 201, 201, 204]
+    assert (product["name"], product["review_count"]) == ("Changed", 1)
+    assert answers[0].json()["name"] == "Changed"
+    assert shared.get(path).status_code == 404
