@@ -53,12 +53,14 @@ class Observer:
     def counted(self) -> Iterator[Spent]:
         """Count the work of a block; the yielded record is filled in when the block ends."""
         spent = Spent()
-        before = self.counters.snapshot()
         since = self.server.ask("count")["count"]
+        before = self.counters.snapshot()
         yield spent
         done = self.counters.since(before)
         spent.counted = [work for work in done if not self.counters.is_about_the_session(work.sql)]
         spent.hooked = self.server.ask("statements", since=since)["statements"]
+        sent = sum(work.calls for work in spent.counted if work.is_top)
+        assert sent <= len(spent.hooked), f"statements past SQLAlchemy's events: {spent.explain()}"
 
     def plans(self, spent: Spent) -> list[QueryPlan]:
         """The plans of the distinct SELECT statements of a block."""

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from evaluation.database.expected import difference, expected_products
-from tests.conftest import Subject
+from tests.conftest import Subject, pages
 
 
 def rows(subject: Subject, rest: str) -> list[dict[str, Any]]:
@@ -62,6 +62,35 @@ def test_the_total_counts_what_the_filter_lets_through(api: Subject, query: str,
 @pytest.mark.parametrize("product_id", [1, 4, 8, 2000])
 def test_a_product_is_what_the_database_holds(api: Subject, product_id: int) -> None:
     assert not difference([api.json(f"/products/{product_id}")], rows(api, f"where id = {product_id}"))
+
+
+EXTREMES = (
+    "insert into products (id, name, description, price, category_id, is_active) values "
+    "(2147483646, repeat('n', 200), repeat('é', 10000), 99999999.99, 42, true), "
+    "(2147483647, 'x', '', 0, 42, false), (5000001, E'\\u2028 \\\\ \\u0001', E'\\t', 0.01, 42, true)",
+    "insert into inventory (product_id, quantity, reserved) values "
+    "(2147483646, 1000000000, 0), (5000001, 0, 1000000000)",
+    "insert into reviews (product_id, author_id, rating, title, body) "
+    "select 2147483646, 1 + n %% 500, 1 + n %% 5, 't' || n, repeat('b', n) from generate_series(1, 300) n",
+)
+"""Rows that the contract allows and the data set does not have: ids, lengths, amounts, many reviews."""
+
+
+@pytest.mark.criterion("API.2")
+def test_rows_of_every_size_are_shown(own: Subject) -> None:
+    for statement in EXTREMES:
+        own.sql(statement)
+    expected = rows(own, "where category_id = 42 order by id")
+    assert len(expected) == 3
+    ids = [product["id"] for product in expected]
+
+    shown = [own.json(f"/products/{number}") for number in ids]
+    shown += own.json(f"/products/batch?ids={','.join(map(str, ids))}")
+    listed = own.json("/products?category_id=42")["items"]
+    last = list(pages(own, "/products?limit=100"))[-1]["items"][-1]
+
+    assert not difference(shown, [*expected, *expected])
+    assert not difference([*listed, last], [*expected[:2], expected[1]])
 
 
 @pytest.mark.criterion("R13.2")

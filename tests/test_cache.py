@@ -31,7 +31,7 @@ def is_content(client: redis.Redis, key: bytes) -> bool:
 
 
 def values(client: redis.Redis, key: bytes) -> list[bytes]:
-    """The value of a string, the values of a hash, the members of a list or set."""
+    """The value of a string, the values of a hash, the members of a list or set; anything else as a whole."""
     read: dict[bytes | str, Callable[[], Any]] = {
         b"string": lambda: [client.get(key) or b""],
         b"hash": lambda: client.hvals(key),
@@ -39,7 +39,7 @@ def values(client: redis.Redis, key: bytes) -> list[bytes]:
         b"set": lambda: client.smembers(key),
         b"zset": lambda: client.zrange(key, 0, -1),
     }
-    return list(read.get(client.type(key), list)())
+    return list(read.get(client.type(key), lambda: [client.dump(key) or b""])())
 
 
 QUERIES = [

@@ -32,6 +32,16 @@ CONSTANT = r"(?:'(?:[^']|'')*'|-?[\w.$]+)"
 RUNS_A_QUERY_IN_A_TEXT = re.compile(r"\w+_to_xml\w*|ts_stat|ts_rewrite")
 """Functions of Postgres that run SQL which they get as text: that statement is not counted by itself."""
 
+VOLATILE = """
+select count(*) from pg_proc where proname = any(%s) and provolatile = 'v'
+and proname not in ('set_config', 'pg_advisory_unlock_all')
+"""
+CALLED = re.compile(r"([a-z_]\w*)\s*\(", re.IGNORECASE)
+WRITES = re.compile(
+    r"(\s|\(|/\*.*?\*/)*(insert|update|delete|merge|with|copy|truncate)\b", re.IGNORECASE | re.DOTALL
+)
+PLANNING_LIMIT = "SET LOCAL statement_timeout = '2s'"
+
 SNAPSHOT = """
 select s.queryid, r.rolname, s.toplevel, s.query, s.calls, s.rows, s.shared_blks_hit + s.shared_blks_read
 from pg_stat_statements s
@@ -52,13 +62,18 @@ SESSIONS = "select count(*) from pg_stat_activity where usename = %(stage)s"
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """One kind of statement: calls, rows returned or changed, 8 kB buffers touched."""
+    """One kind of statement: calls, rows returned or changed, 8 kB buffers touched; sent, or run inside."""
 
     sql: str
     role: str
     calls: int
     rows: int
     buffers: int
+    is_top: bool = True
+
+    def is_of_a_foreign_key(self) -> bool:
+        """Whether it looks like what Postgres itself runs for a foreign key."""
+        return not self.is_top and FOREIGN_KEY.match(self.sql) is not None
 
 
 Snapshot = dict[tuple[int, str, bool], Work]
@@ -102,13 +117,16 @@ class Counters:
         self.settle()
         rows = self.connection.execute(SNAPSHOT, self.names).fetchall()
         return {
-            (queryid, role, top): Work(sql, role, calls, got, buffers)
+            (queryid, role, top): Work(sql, role, calls, got, buffers, top)
             for queryid, role, top, sql, calls, got, buffers in rows
-            if not is_about_the_connection(sql) and not (CARRIES_A_QUERY if top else FOREIGN_KEY).match(sql)
+            if not is_about_the_connection(sql) and not (top and CARRIES_A_QUERY.match(sql))
         }
 
     def since(self, before: Snapshot) -> list[Work]:
-        """The work that was done after the snapshot `before`."""
+        """The work that was done after the snapshot `before`.
+
+        What looks like the check of a foreign key is one only where something was written.
+        """
         spent = []
         for key, work in self.snapshot().items():
             old = before.get(key, Work(work.sql, work.role, 0, 0, 0))
@@ -120,8 +138,11 @@ class Counters:
                         work.calls - old.calls,
                         work.rows - old.rows,
                         work.buffers - old.buffers,
+                        work.is_top,
                     )
                 )
+        if any(work.is_top and WRITES.match(work.sql) for work in spent):
+            return [work for work in spent if not work.is_of_a_foreign_key()]
         return spent
 
     def session(self, spent: list[Work]) -> int:
@@ -135,24 +156,31 @@ class Counters:
 
     def others(self, role: str) -> list[Work]:
         """The work so far that was done in other roles than the candidate's own."""
-        done = [work for work in self.snapshot().values() if work.role != role]
+        found = self.snapshot().values()
+        done = [work for work in found if work.role != role and not work.is_of_a_foreign_key()]
         return [work for work in done if not self.is_about_the_session(work.sql)]
 
     def is_about_the_session(self, sql: str) -> bool:
-        """Whether a statement reads the system's tables alone.
+        """Whether a statement reads the system's tables alone, and calls nothing that may do more.
 
         Some texts cannot be planned once Postgres has taken the constants out; they are known from the wire.
         Before Postgres 16 there is no plan without parameters, and no statement is about the session.
         """
         if sql not in self.known:
             plan = self.plan_of(sql)
-            is_open = not RUNS_A_QUERY_IN_A_TEXT.search(json.dumps(plan))
+            is_open = not RUNS_A_QUERY_IN_A_TEXT.search(json.dumps(plan)) and not self.calls_a_volatile(sql)
             reads_system_tables_alone = is_open and set(schemas(plan)) <= {"pg_catalog"}
             asked = (text for text, is_about_the_session in self.known.items() if is_about_the_session)
             self.known[sql] = (
                 reads_system_tables_alone if plan else any(without_constants(sql, text) for text in asked)
             )
         return self.known[sql]
+
+    def calls_a_volatile(self, sql: str) -> bool:
+        """Whether a text names a function that may do anything (large objects, files, other sessions)."""
+        names = [name.lower() for name in CALLED.findall(sql)]
+        row = self.connection.execute(VOLATILE, (names,)).fetchone()
+        return bool(row and row[0])
 
     def plan_of(self, sql: str) -> dict[str, Any]:
         """The plan of a statement in the administrator's database, which has no catalog tables; else empty.
@@ -163,6 +191,7 @@ class Counters:
         question = f"EXPLAIN (GENERIC_PLAN, VERBOSE, FORMAT JSON) {sql}"
         with self.connection.transaction(force_rollback=True):
             self.connection.execute("SET TRANSACTION READ ONLY")
+            self.connection.execute(PLANNING_LIMIT)
             self.connection.execute(f"SET LOCAL ROLE {OWNER_ROLE}".encode())
             session = self.connection.pgconn
             session.prepare(b"", question.encode())

@@ -1,12 +1,19 @@
 """EXPLAIN (ANALYZE, BUFFERS) of the statements that a candidate sent, with their parameters."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
-READ_ONLY = "-c default_transaction_read_only=on -c lock_timeout=10s -c statement_timeout=60s"
+LIMITS = "-c lock_timeout=10s -c statement_timeout=60s"
+READ_ONLY = f"-c default_transaction_read_only=on {LIMITS}"
+READS = re.compile(r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\b", re.IGNORECASE | re.DOTALL)
+"""What a statement that reads begins with, behind comments and brackets."""
+LOCKS_OR_WRITES = re.compile(
+    r"\bfor\s+(no\s+key\s+update|update|key\s+share|share)\b|\bwith\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,41 +44,48 @@ class QueryPlan:
         """The tables that the plan reads completely."""
         return {node.relation for node in self.nodes if node.kind == "Seq Scan" and node.relation}
 
+    def is_a_count(self) -> bool:
+        """Whether the statement returns a number of rows, and nothing of the rows."""
+        return self.rows == 1 and all(column.startswith("count(") for column in self.output)
+
     def rows_examined(self, relation: str) -> float:
         """How many rows of a table were examined, including those that a filter removed."""
         return sum(node.rows_examined for node in self.nodes if node.relation == relation)
 
 
 def explain(url: str, statement: dict[str, Any]) -> QueryPlan | None:
-    """The plan of a recorded SELECT; None for other statements, which must not run again.
+    """The plan of a recorded statement that reads; None for other statements, which must not run again.
 
     `url` is that of the candidate: a statement is its text, which may do more than to read. It runs in a
-    transaction that is read-only and rolled back. A binary answer comes by the extended protocol alone, which
-    takes one statement and no second behind it.
+    transaction that is rolled back, and that is read-only unless the text locks rows or holds a write. A
+    binary answer comes by the extended protocol alone, which takes one statement and no second behind it.
     """
-    sql: str = statement["sql"]
-    if not sql.lstrip().lower().startswith(("select", "with")):
+    if not READS.match(statement["sql"]):
         return None
-    numbered = statement["style"].startswith("numeric")
-    factory: Any = psycopg.RawCursor if numbered else psycopg.Cursor
-    with psycopg.connect(url, options=READ_ONLY) as connection, factory(connection) as cursor:
-        query = f"EXPLAIN (ANALYZE, BUFFERS, VERBOSE, FORMAT JSON) {sql}"
-        try:
-            cursor.execute(query, statement["parameters"], binary=True)
-        except psycopg.errors.ReadOnlySqlTransaction:
-            # WITH may begin a write as well.
-            if sql.lstrip().lower().startswith("with"):
-                return None
+    try:
+        root = plan_of(url, statement, READ_ONLY)
+    except psycopg.errors.ReadOnlySqlTransaction:
+        if not LOCKS_OR_WRITES.search(statement["sql"]):
             raise
-        root = cursor.fetchone()[0][0]["Plan"]
-        connection.rollback()
+        root = plan_of(url, statement, LIMITS)
     return QueryPlan(
-        sql,
+        statement["sql"],
         root["Actual Rows"] * root["Actual Loops"],
         tuple(root.get("Output", ())),
         root.get("Shared Hit Blocks", 0) + root.get("Shared Read Blocks", 0),
         tuple(nodes(root)),
     )
+
+
+def plan_of(url: str, statement: dict[str, Any], options: str) -> dict[str, Any]:
+    """The root of the plan, as Postgres describes it."""
+    factory: Any = psycopg.RawCursor if statement["style"].startswith("numeric") else psycopg.Cursor
+    with psycopg.connect(url, options=options) as connection, factory(connection) as cursor:
+        query = f"EXPLAIN (ANALYZE, BUFFERS, VERBOSE, FORMAT JSON) {statement['sql']}"
+        cursor.execute(query, statement["parameters"], binary=True)
+        root: dict[str, Any] = cursor.fetchone()[0][0]["Plan"]
+        connection.rollback()
+    return root
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[Node]:

@@ -1,8 +1,11 @@
 """Measures what a warm page costs the server in CPU time, beside a server of as many ready bytes."""
 
+import os
+import signal
 import time
 from collections import Counter
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -66,12 +69,16 @@ def cost_beside(server: Server, null: Server, *, is_slow: bool) -> CpuCost:
 
 
 def compared(server: Server, null: Server, clients: int, *, null_first: bool) -> CpuCost:
-    """One round of each server; what each process used is divided by its answers."""
-    both = (null, server) if null_first else (server, null)
-    before = {one: cpu_us(one) for one in both}
-    results = dict(zip(both, run_client([plan(one, clients) for one in both]), strict=True))
-    used = {one: cpu_us(one) - before[one] for one in both}
-    answers = {one: sum(results[one]["outcomes"].get(name, 0) for name in ANSWERED) for one in both}
+    """One round of each server; what it and all that it started used is divided by its answers."""
+    results: dict[Server, dict[str, Any]] = {}
+    used: dict[Server, float] = {}
+    for one in (null, server) if null_first else (server, null):
+        # The candidate stands still while the null server is measured, and cannot keep it busy.
+        with paused(family(server)) if one is null else nullcontext():
+            before = cpu_us(one)
+            [results[one]] = run_client([plan(one, clients)])
+            used[one] = cpu_us(one) - before
+    answers = {one: sum(results[one]["outcomes"].get(name, 0) for name in ANSWERED) for one in results}
     if not answers[null]:
         raise InfrastructureError(f"the null server did not answer: {results[null]['outcomes']}")
     return CpuCost(
@@ -96,11 +103,60 @@ def plan(server: Server, clients: int) -> dict[str, Any]:
 
 
 def cpu_us(server: Server) -> float:
-    """CPU time of the serving process so far, its ended threads included, to the nanosecond.
+    """CPU time of the serving process and of all that it started so far, ended threads and children included.
 
-    /proc counts in ticks of 10 ms. The number of a process's clock is that of clock_getcpuclockid(3).
+    /proc counts in ticks of 10 ms, which is enough for children that have ended. The number of a process's
+    clock is that of clock_getcpuclockid(3).
     """
     try:
-        return time.clock_gettime_ns(~server.process.pid << 3 | 2) / 1000
+        used = time.clock_gettime_ns(~server.process.pid << 3 | 2) / 1000
     except OSError as error:
         raise CandidateError(f"the candidate has ended:\n{server.log_text()[-2000:]}") from error
+    for pid in family(server):
+        with suppress(OSError):
+            used += ended_children_us(pid)
+            if pid != server.process.pid:
+                used += time.clock_gettime_ns(~pid << 3 | 2) / 1000
+    return used
+
+
+def ended_children_us(pid: int) -> float:
+    """CPU time of the children of a process that have ended."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK") * 1e6
+
+
+def family(server: Server) -> list[int]:
+    """The serving process and all that it started: orphans are children of its supervisor."""
+    try:
+        fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+    return descendants(int(fields[1]))
+
+
+def descendants(pid: int) -> list[int]:
+    """Every process that descends from another."""
+    found = []
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            for child in map(int, path.read_text().split()):
+                found += [child, *descendants(child)]
+    return found
+
+
+@contextmanager
+def paused(pids: list[int]) -> Iterator[None]:
+    """Let processes stand still while the block runs."""
+    try:
+        signalled(pids, signal.SIGSTOP)
+        yield
+    finally:
+        signalled(pids, signal.SIGCONT)
+
+
+def signalled(pids: list[int], number: signal.Signals) -> None:
+    """Send a signal to processes, those that have ended apart."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, number)

@@ -11,6 +11,7 @@ import statistics
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from evaluation.candidates.fingerprint import changed, fingerprint
 from evaluation.database import dataset
 from evaluation.database.dataset import SIZES
 from evaluation.database.expected import difference, expected_categories, expected_products
+from evaluation.database.hiding import means_to_hide
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.measure.meter import Mark, Meter, metered
 from evaluation.measure.work import fetch
@@ -33,7 +35,9 @@ REFRESH = 10
 """As many statements after an answer or in an idle second are no refresh of a kept page any more."""
 RIGHT_BODIES = "API.2"
 LATE_S = 0.4
-IDLE_S = 1.0
+IDLE_SECONDS = 4
+"""A write comes before it: what is read again because of one is read by those who ask."""
+WRITE_S, LONGEST_BYTES = 30.0, 1 << 20
 SLOWER = 5.0
 SLOWER_AT_LEAST_MS = 50.0
 
@@ -82,6 +86,7 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> Findings:
         with metered(stage, candidate, ("--without-probe",)) as (server, meter):
             unwatched_ms = observe_without_probe(Observation(server, stage, meter, signals, broken))
         signals += roles_taken(stage)
+        signals += [Signal("hidden_work", what) for what in means_to_hide(stage.admin_url)]
         rows_after = row_counts(stage)
     if rows_after != rows:
         signals.append(Signal("rows_changed", f"{rows} rows in the tables, {rows_after} after reads only"))
@@ -170,6 +175,17 @@ class Observation:
             self.note("unseen_statements", detail)
         return max(spent.wire, spent.server)
 
+    def write_and_settle(self) -> None:
+        """Change a product as a client does, and let the last statement of that end."""
+        path, sent = f"/products/{random.randint(100, 900)}", json.dumps({"quantity": 5})
+        with closing(HTTPConnection("127.0.0.1", self.server.port, timeout=WRITE_S)) as connection:
+            try:
+                connection.request("PUT", path, sent, {"Content-Type": "application/json"})
+                connection.getresponse().read(LONGEST_BYTES)
+            except (OSError, HTTPException) as error:
+                raise self.server.ended() or CandidateError(f"PUT {path}: {error!r}") from error
+        time.sleep(LATE_S)
+
     def check_connections(self) -> None:
         """Add a signal when the candidate has connections to Postgres that do not pass by us."""
         if unknown := self.meter.connections_past_the_relay():
@@ -219,10 +235,13 @@ def observe_with_probe(observation: Observation) -> float:
             if statements < BUDGET and late >= REFRESH:
                 detail = f"GET {path}: {late} more statements after the answer"
                 observation.note("late_statements", detail)
-    before = observation.meter.mark()
-    time.sleep(IDLE_S)
-    if (idle := observation.spent(before, "without a request")) >= REFRESH:
-        observation.note("background_work", f"{idle} statements in {IDLE_S} s without a request")
+    observation.write_and_settle()
+    for _ in range(IDLE_SECONDS):
+        before = observation.meter.mark()
+        time.sleep(1.0)
+        if (idle := observation.spent(before, "without a request")) >= REFRESH:
+            observation.note("background_work", f"{idle} statements in a second without a request")
+            break
     plain = sum(observation.first_page(category) for category in (4, 5, 6))
     browser = sum(observation.first_page(category, BROWSER) for category in (7, 8, 9))
     if browser > 2 * plain + BUDGET:

@@ -13,7 +13,7 @@ from evaluation.services.administrator import encrypted
 CONNECTIONS = 350
 """As many may a candidate have at a time; the rest of `max_connections` is ours."""
 OUR_LIMITS = {"lock_timeout": "10s", "statement_timeout": "120s"}
-RIGHTS = ("~*", "&*", "+@all", "-@admin", "-flushall", "-swapdb", "-move", "-select")
+RIGHTS = ("~*", "&*", "+@all", "-@admin", "-flushall", "-swapdb", "-move", "-copy", "-select")
 """What a candidate may do in Redis: anything with keys. Which database it may select is added."""
 
 

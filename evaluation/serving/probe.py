@@ -37,7 +37,9 @@ class Probe:
     ) -> None:
         """Listen to SQLAlchemy's event `before_cursor_execute`."""
         style = conn.dialect.paramstyle
-        self.statements.append({"sql": statement, "parameters": parameters, "style": style})
+        # Many sets of parameters are as many statements.
+        for one in parameters if many else [parameters]:
+            self.statements.append({"sql": statement, "parameters": one, "style": style})
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """Answer one question of the harness: `statements`, `count`, `advance`, `listening` or `pool`."""

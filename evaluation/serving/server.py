@@ -53,7 +53,7 @@ class Server:
             is_answer = isinstance(answer.get(question), ANSWERS.get(question, object))
             if not is_answer:
                 raise ValueError(f"no answer to {question}")
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             silenced = ProbeSilencedError("the probe in the serving process does not answer")
             raise self.ended() or silenced from error
         return answer
@@ -97,7 +97,7 @@ class Server:
         try:
             self._socket.allow(START_DEADLINE_S)
             message = self._message()
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             message = {"failed": self.log_text()[-4000:]}
         if "failed" in message:
             raise CandidateError(f"the candidate cannot be imported or set up:\n{message['failed']}")
