@@ -1,6 +1,5 @@
 """Serves the candidate under test, and provides fixtures to observe it."""
 
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
@@ -13,8 +12,7 @@ import httpx
 import psycopg
 import pytest
 
-from evaluation.candidates.folder import checked_directory, meant_by
-from evaluation.criteria import criteria
+from evaluation.candidates.folder import checked_directory, copied, meant_by
 from evaluation.database.dataset import SIZES
 from evaluation.errors import EvaluationError
 from evaluation.serving.connection import Connection
@@ -23,9 +21,9 @@ from evaluation.serving.workbench import Stage, Workbench, open_workbench
 from tests.audit.auditor import Auditor, ServerAudit
 from tests.audit.transport import AuditedTransport
 from tests.observing import Observer, until
+from tests.results import ResultFile, criterion_of
 
 ROOT = Path(__file__).parents[1]
-MESSAGE_CHARACTERS = 8_000
 AUDITOR = Auditor()
 """Every exchange of this run, whichever test caused it."""
 LOG_DEADLINE_S = 5.0
@@ -147,11 +145,15 @@ def own(bench: Workbench, candidate: Path) -> Iterator[Subject]:
 
 @pytest.fixture(scope="session")
 def twins(bench: Workbench, candidate: Path) -> Iterator[tuple[Subject, Subject]]:
-    """Two server processes of the candidate on one database and Redis."""
+    """Two server processes of the candidate on one database and Redis.
+
+    They are no forks of one process: what Python draws at its start (hashes of texts) is not the same.
+    """
+    twin = copied(candidate, bench.folder / "twin" / candidate.name)
     with (
         bench.stage(SIZES["small"]) as stage,
         subject_on(stage, candidate) as first,
-        subject_on(stage, candidate) as second,
+        subject_on(stage, twin) as second,
     ):
         yield first, second
 
@@ -226,64 +228,6 @@ def holding(subject: Subject, *locks: str) -> Iterator[Callable[[], int]]:
 def holding_table(subject: Subject, table: str = "products") -> AbstractContextManager[Callable[[], int]]:
     """Lock a whole table, for reads too; see `holding`."""
     return holding(subject, f"lock table {table} in access exclusive mode")
-
-
-class ResultFile:
-    """Writes one JSON line per test: id, outcome, requirement and criterion, and what a failure said."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.criteria: dict[str, str | None] = {}
-        self.outcomes: dict[str, str] = {}
-        self.messages: dict[str, str] = {}
-
-    def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Note which test answers which criterion."""
-        for item in session.items:
-            self.criteria[item.nodeid] = criterion_of(item)
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """The worst of a test's phases is its outcome; a broken set-up is an error."""
-        outcome: str = report.outcome
-        if report.failed and report.when != "call":
-            outcome = "error"
-        if report.when == "call" or outcome != "passed":
-            self.outcomes[report.nodeid] = outcome
-            if outcome != "passed":
-                self.messages[report.nodeid] = message_of(report)
-
-    def pytest_sessionfinish(self) -> None:
-        """Leave the file; a test without an outcome did not run and is an error."""
-        lines = [
-            {
-                "nodeid": nodeid,
-                "outcome": self.outcomes.get(nodeid, "error"),
-                "requirement": requirement_of(criterion),
-                "criterion": criterion,
-                "level": criteria()[criterion].level if criterion else "specified",
-                "message": self.messages.get(nodeid, ""),
-            }
-            for nodeid, criterion in self.criteria.items()
-        ]
-        self.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-
-
-def criterion_of(item: pytest.Item) -> str | None:
-    """The criterion that a test answers."""
-    mark = item.get_closest_marker("criterion")
-    return mark.args[0] if mark else None
-
-
-def requirement_of(criterion: str | None) -> str | None:
-    """The requirement of a criterion; None for the behaviour that must not change."""
-    return None if criterion is None or criterion.startswith("API.") else criterion.partition(".")[0]
-
-
-def message_of(report: pytest.TestReport) -> str:
-    """What a failure said: its message alone where there is one, the whole traceback elsewhere."""
-    crash = getattr(report.longrepr, "reprcrash", None)
-    text = crash.message if crash else report.longreprtext
-    return text.removeprefix("AssertionError: ")[:MESSAGE_CHARACTERS]
 
 
 @pytest.hookimpl(trylast=True)
