@@ -1,7 +1,7 @@
 """The method: start services, seed the dataset, measure each candidate, and judge what was measured.
 
-What is measured: the work of single requests, the CPU time of a warm page, load, page costs, the suite, and
-signs of tampering.
+What is measured: the work of single requests, the CPU time of a warm page, load, page costs, the suite, a
+real minute, and signs of tampering.
 """
 
 import secrets
@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Event
 from traceback import format_exc
 from typing import Any
 
@@ -33,6 +34,7 @@ from evaluation.measure.cpu import measure_cpu
 from evaluation.measure.growth import CATALOGS, measure_growth
 from evaluation.measure.load import measure_load, measure_long
 from evaluation.measure.meter import metered
+from evaluation.measure.real_minute import observe_real_minute
 from evaluation.measure.settings import Progress, Settings
 from evaluation.measure.suite import run_suite
 from evaluation.measure.tampering import (
@@ -50,6 +52,7 @@ from evaluation.records import (
     LoadSample,
     Measured,
     Outcome,
+    RealMinute,
     Signal,
     SuiteRun,
     WorkSample,
@@ -188,6 +191,7 @@ def measure(shop: Workshop, candidates: list[Path], settings: Settings, progress
             growth=costs,
             cpu=requested.cpu,
             broken=tested.found.broken,
+            real_minute=tested.real_minute,
         )
         for path, tested, requested, costs in zip(candidates, tests, requests, growth, strict=True)
     ]
@@ -205,10 +209,11 @@ class Requests:
 
 @dataclass(frozen=True, slots=True)
 class Tests:
-    """What the suite and the search for tampering showed of one candidate."""
+    """What the suite, the search for tampering and a real minute showed of one candidate."""
 
     suite: SuiteRun
     found: Findings
+    real_minute: RealMinute
 
 
 def measure_requests(bench: Workbench, candidate: Path, settings: Settings, progress: Progress) -> Requests:
@@ -231,10 +236,12 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
 
 
 def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Progress) -> list[Tests]:
-    """Run the suite and the search for tampering on all candidates, side by side."""
-    finished = []
+    """Run the suite, the search for tampering and a real minute on all candidates, side by side."""
+    finished, interrupted = [], Event()
     with ThreadPoolExecutor(max(1, len(places))) as executor:
-        running = executor.map(lambda place: measure_tests(*place, seed=seed, progress=progress), places)
+        running = executor.map(
+            lambda place: measure_tests(*place, seed=seed, progress=progress, interrupted=interrupted), places
+        )
         try:
             for (_, path), tests in zip(places, running, strict=True):
                 # The main thread reports the count: it is interrupted when a service stops, so a suite that
@@ -244,6 +251,7 @@ def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Pr
                 finished.append(tests)
         except BaseException:
             # Nobody waits for the end of what does not count any more.
+            interrupted.set()
             tied.kill_all()
             for bench, _ in places:
                 bench.forkservers.kill_servers()
@@ -251,15 +259,22 @@ def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Pr
     return finished
 
 
-def measure_tests(bench: Workbench, candidate: Path, *, seed: int, progress: Progress) -> Tests:
-    """Run the suite and the search for tampering; counters decide both, so other candidates may run too."""
+def measure_tests(
+    bench: Workbench, candidate: Path, *, seed: int, progress: Progress, interrupted: Event
+) -> Tests:
+    """Run the suite, the search for tampering and a real minute at the same time.
+
+    No speed is measured, so other candidates may run too.
+    """
     progress(f"{candidate.name}: running the suite")
     services, files = bench.services, fingerprint(candidate)
-    with ThreadPoolExecutor(1) as executor:
+    with ThreadPoolExecutor(2) as executor:
         tampering = executor.submit(look_for_tampering, bench, candidate)
+        minute = executor.submit(observe_real_minute, bench, candidate, seed, interrupted)
         suite = run_suite(candidate, services.postgres_url, services.redis_url, bench.folder, seed)
     found = tampering.result()
-    return Tests(suite, replace(found, signals=(*found.signals, *files_changed(files, candidate))))
+    found = replace(found, signals=(*found.signals, *files_changed(files, candidate)))
+    return Tests(suite, found, minute.result())
 
 
 def judged(

@@ -156,6 +156,18 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
+class RealMinute:
+    """What ordinary clients found in a minute that really passed, and in which no probe watched.
+
+    `seconds` is how long it took, `requests` how many were answered.
+    """
+
+    seconds: float
+    requests: int
+    findings: tuple[Broken, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Measured:
     """All measurements of one candidate; `content` is the digest of its files."""
 
@@ -169,6 +181,12 @@ class Measured:
     growth: tuple[PageCost, ...] = ()
     cpu: tuple[CpuCost, ...] = ()
     broken: tuple[Broken, ...] = ()
+    real_minute: RealMinute | None = None
+
+    @property
+    def seen_broken(self) -> tuple[Broken, ...]:
+        """Every criterion that was seen not to hold beside the suite: on changed rows, in a real minute."""
+        return (*self.broken, *(self.real_minute.findings if self.real_minute else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +260,16 @@ def measured_from(saved: dict[str, Any]) -> Measured:
         tuple(PageCost(**one) for one in saved.get("growth", ())),
         tuple(CpuCost(**one) for one in saved.get("cpu", ())),
         tuple(Broken(**one) for one in saved.get("broken", ())),
+        real_minute_from(saved.get("real_minute")),
     )
+
+
+def real_minute_from(saved: dict[str, Any] | None) -> RealMinute | None:
+    """Restore a RealMinute in the same way; None where there was none, as in older reports."""
+    if saved is None:
+        return None
+    findings = tuple(Broken(**one) for one in saved["findings"])
+    return RealMinute(saved["seconds"], saved["requests"], findings)
 
 
 def load_sample_from(saved: dict[str, Any]) -> LoadSample:

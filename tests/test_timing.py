@@ -93,7 +93,7 @@ def test_many_requests_at_a_time_have_a_line_each(own: Subject) -> None:
 @pytest.mark.criterion("R16.1")
 def test_a_line_is_written_soon_after_the_answer(own: Subject) -> None:
     waited_s: list[float] = []
-    # The best of a few, for a busy machine is no slow candidate. The first may be written with lines before it.
+    # The best of a few, for a busy machine is no slow candidate; the first may be written with others.
     while len(waited_s) < 4 and min(waited_s[1:], default=SOON_S) >= SOON_S:
         path = f"/products/{next(UNASKED)}"
         own.json(path)

@@ -8,7 +8,7 @@ from evaluation.records import Measured
 
 
 def said_by_measurements(criterion: str, measured: Measured) -> list[bool | None]:
-    """What load, CPU time and answers on changed rows say about a criterion; nothing when they say nothing.
+    """What load, CPU time and answers beside the suite say about a criterion; nothing when they say nothing.
 
     None stands for a measurement that decides nothing on this machine.
     """
@@ -17,7 +17,7 @@ def said_by_measurements(criterion: str, measured: Measured) -> list[bool | None
         found.append(timed.passed)
     if criterion == cpu.CRITERION and measured.cpu:
         found.append(cpu.is_cheap(measured.cpu))
-    if any(one.criterion == criterion for one in measured.broken):
+    if any(one.criterion == criterion for one in measured.seen_broken):
         found.append(False)
     return found
 

@@ -23,8 +23,8 @@ def outcome_of(measured: Measured, verdicts: tuple[Verdict, ...]) -> Outcome:
     if shared := [test.nodeid for test in failures(measured) if test.requirement is None]:
         more = f" and {len(shared) - NAMED} more" if len(shared) > NAMED else ""
         reasons.append(f"behaviour broken: {', '.join(shared[:NAMED])}{more}")
-    reasons += [f"{one.criterion}: {one.message}" for one in measured.broken[:NAMED_BROKEN]]
-    if (others := len(measured.broken) - NAMED_BROKEN) > 0:
+    reasons += [f"{one.criterion}: {one.message}" for one in measured.seen_broken[:NAMED_BROKEN]]
+    if (others := len(measured.seen_broken) - NAMED_BROKEN) > 0:
         reasons.append(f"and {others} more wrong answers")
     if reasons:
         return Outcome("unresolved", "; ".join(reasons))

@@ -62,6 +62,7 @@ def side(measured: Measured, success: bool) -> dict[str, Any]:
         "seed": measured.suite.seed,
         "signals": [asdict(signal) for signal in measured.signals],
         "broken": [asdict(one) for one in measured.broken],
+        "real_minute": asdict(measured.real_minute) if measured.real_minute else None,
         "error": measured.error,
         "content": measured.content,
     }
@@ -103,6 +104,7 @@ def measured_side(report: dict[str, Any], name: str) -> Measured:
             "growth": report["growth"][name]["pages"] if "growth" in report else [],
             "cpu": list(report["cpu"][name].values()) if "cpu" in report else [],
             "broken": found.get("broken", []),
+            "real_minute": found.get("real_minute"),
         }
     )
 

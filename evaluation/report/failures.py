@@ -65,7 +65,7 @@ def sentences(report: dict[str, Any]) -> dict[str, str]:
 
 def failed_measurements(report: dict[str, Any], side: str) -> list[Failure]:
     """The criteria that failed by what was measured beside the suite."""
-    judged = {one["criterion"] for one in report["results"][side].get("broken", ())}.union(MEASURED)
+    judged = {one.criterion for one in measured_side(report, side).seen_broken}.union(MEASURED)
     return [
         Failure(
             row["criterion"], row["level"], row["sentence"], None, figures(report, side, row["criterion"])
@@ -82,7 +82,7 @@ def figures(report: dict[str, Any], side: str, criterion: str) -> str:
     measured = measured_side(report, side)
     if criterion == cpu.CRITERION:
         return "\n".join(map(cpu.told, measured.cpu))
-    return "\n".join(one.message for one in measured.broken if one.criterion == criterion)
+    return "\n".join(one.message for one in measured.seen_broken if one.criterion == criterion)
 
 
 def timing(report: dict[str, Any], side: str, criterion: str) -> str:

@@ -97,14 +97,23 @@ class Connection(http.client.HTTPConnection):
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
         """GET a path; AnswerError when no whole answer comes in time."""
+        return self.ask("GET", path, {"Accept-Encoding": "gzip", **(headers or {})})
+
+    def ask(self, method: str, path: str, headers: dict[str, str], content: bytes | None = None) -> Answer:
+        """Send a request with these headers and Host; AnswerError when no whole answer comes in time."""
         started = time.perf_counter()
         try:
             if self.sock:
                 self.sock.allow(self.deadline_s)
-            self.request("GET", path, headers={"Accept-Encoding": "gzip", **(headers or {})})
+            self.putrequest(method, path, skip_accept_encoding=True)
+            for name, value in headers.items():
+                self.putheader(name, value)
+            if content is not None:
+                self.putheader("Content-Length", str(len(content)))
+            self.endheaders(content)
             with self.getresponse() as answer:
                 sent = answer.read()
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
-            raise AnswerError(f"GET {path[:200]}: no whole answer: {error!r}") from error
+            raise AnswerError(f"{method} {path[:200]}: no whole answer: {error!r}") from error
         return Answer(answer.status, answer.headers, sent, 1000 * (time.perf_counter() - started))

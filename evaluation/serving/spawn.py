@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -150,22 +151,26 @@ class ForkServers:
     def __init__(self, cleaner: Cleaner) -> None:
         self.cleaner = cleaner
         self._running: dict[Path, ForkServer] = {}
+        self._lock = threading.RLock()
 
     def of(self, directory: Path) -> ForkServer:
         """The fork server of a candidate; a new one if a candidate has broken the last."""
-        forkserver = self._running.get(directory)
-        if forkserver and not forkserver.is_alive():
-            self.close(forkserver)
-            forkserver = None
-        if not forkserver:
-            forkserver = self._running[directory] = ForkServer(directory, self.cleaner)
-        return forkserver
+        # A candidate is served by several threads at a time.
+        with self._lock:
+            forkserver = self._running.get(directory)
+            if forkserver and not forkserver.is_alive():
+                self.close(forkserver)
+                forkserver = None
+            if not forkserver:
+                forkserver = self._running[directory] = ForkServer(directory, self.cleaner)
+            return forkserver
 
     def close(self, forkserver: ForkServer) -> None:
         """End one fork server with all that it spawned."""
-        if self._running.get(forkserver.directory) is forkserver:
-            del self._running[forkserver.directory]
-            forkserver.close()
+        with self._lock:
+            if self._running.get(forkserver.directory) is forkserver:
+                del self._running[forkserver.directory]
+                forkserver.close()
 
     def kill_servers(self) -> None:
         """Kill all serving processes at once; their supervisors clean up."""

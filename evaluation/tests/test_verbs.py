@@ -160,6 +160,7 @@ def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(pipeline, "run_suite", interrupted)
     monkeypatch.setattr(pipeline, "look_for_tampering", lambda *_: [])
+    monkeypatch.setattr(pipeline, "observe_real_minute", lambda *_: None)
     bench: Any = SimpleNamespace(
         services=SimpleNamespace(postgres_url="", redis_url=""),
         folder=None,

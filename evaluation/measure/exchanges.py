@@ -1,0 +1,131 @@
+"""The requests of a real minute with their answers, and which criteria they break: pure functions."""
+
+import json
+import re
+import shlex
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from evaluation.database.expected import difference
+from evaluation.records import Broken
+
+RIGHT, LINKED, SEEN_AT_ONCE, FRESH, LOGGED = "API.2", "API.4", "API.6", "R08.3", "R16.1"
+SHOWN = ("user-agent", "accept-encoding", "if-none-match", "content-type")
+PLAIN = re.compile(r"[A-Za-z0-9/_-]+")
+"""Paths that look the same however they are written."""
+
+Rows = list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a listing must show: `new` rows. `stale` is the criterion that `old` ones break; None: none."""
+
+    new: Rows
+    old: Rows
+    stale: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """An answered request: of whom to which process, when, which criterion old rows break, what is broken."""
+
+    process: int
+    method: str
+    target: str
+    headers: dict[str, str]
+    client: str
+    when: str
+    stale: str | None = None
+    broken: Broken | None = None
+
+    @property
+    def path(self) -> str:
+        """The path without the query."""
+        return urlsplit(self.target).path
+
+    def told(self) -> str:
+        """When and by whom it was sent, as a command that a person can repeat."""
+        words = ["curl", "-i", *(["-X", self.method] if self.method != "GET" else [])]
+        for name, value in self.headers.items():
+            if name.lower() in SHOWN:
+                words += ["-H", f"{name}: {value}"]
+        command = shlex.join([*words, f"http://HOST{self.target}"])
+        return f"{self.when}, {self.client}, process {self.process + 1}: {command}"
+
+
+def what_is_broken(status: int, body: bytes, wanted: Wanted) -> Broken | None:
+    """The criterion that the answer to a GET of a listing breaks, and how; None when it is right."""
+    if status == 304 and wanted.stale:
+        return Broken(wanted.stale, "304 for the tag of the rows from before")
+    if status != 200:
+        return Broken(RIGHT, f"status {status}, {body[:100].decode(errors='replace')!r}")
+    items = items_of(body)
+    if (wrong := difference(items, wanted.new, "items")) is None:
+        return None
+    if is_of(items, wanted.old, wanted.new):
+        return Broken(wanted.stale, wrong) if wanted.stale else None
+    return Broken(RIGHT, wrong)
+
+
+def is_of(items: object, old: Rows, new: Rows) -> bool:
+    """Whether every product is shown as it is or as it was."""
+    return (
+        isinstance(items, list)
+        and len(items) == len(new) == len(old)
+        and all(
+            any(difference(item, row) is None for row in rows)
+            for item, *rows in zip(items, old, new, strict=True)
+        )
+    )
+
+
+def content_of(body: bytes) -> dict[str, Any]:
+    """The page in a body; empty when there is none."""
+    try:
+        content = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def items_of(body: bytes) -> object:
+    """The products of a page; None when it has none."""
+    return content_of(body).get("items")
+
+
+def findings(exchanges: Sequence[Exchange]) -> Iterator[Broken]:
+    """What answers break: for each criterion, how many of how many, and the first of them."""
+    broken = [(one, one.broken) for one in exchanges if one.broken]
+    for criterion in dict.fromkeys(what.criterion for _, what in broken):
+        first, *more = [(one, what) for one, what in broken if what.criterion == criterion]
+        asked = [one for one in exchanges if criterion in (one.stale, RIGHT) or one is first[0]]
+        counted = f"{1 + len(more)} of {len(asked)} answers in a real minute without the probe"
+        yield Broken(criterion, f"{counted}, first: {first[1].message} ({first[0].told()})")
+
+
+def unlogged(exchanges: Sequence[Exchange], logs: Sequence[str]) -> dict[tuple[int, str, str], int]:
+    """How many lines are missing in the log of a process, by process, method and path."""
+    wanted = Counter((one.process, one.method, one.path) for one in exchanges if PLAIN.fullmatch(one.path))
+    found = {key: count - lines_about(*key[1:], logs[key[0]]) for key, count in wanted.items()}
+    return {key: missing for key, missing in found.items() if missing > 0}
+
+
+def lines_about(method: str, path: str, log: str) -> int:
+    """How many lines have this method as a word, and exactly this path."""
+    word = re.compile(rf"(?<![A-Za-z]){method}(?![A-Za-z])")
+    place = re.compile(rf"(?<![\w/.%-]){re.escape(path)}(?![\w/%-])")
+    return sum(bool(word.search(line) and place.search(line)) for line in log.splitlines())
+
+
+def log_findings(exchanges: Sequence[Exchange], logs: Sequence[str]) -> Iterator[Broken]:
+    """R16.1: how many of all requests have no line, and one of them."""
+    if missing := unlogged(exchanges, logs):
+        key, lines = next(iter(missing.items()))
+        alike = [one for one in exchanges if (one.process, one.method, one.path) == key]
+        counted = f"{sum(missing.values())} of {len(exchanges)} requests without a line in the log"
+        first = f"{lines} of {len(alike)} like {alike[-1].told()}"
+        yield Broken(LOGGED, f"{counted}, among them {first}")

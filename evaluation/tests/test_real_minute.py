@@ -1,0 +1,217 @@
+"""A candidate that behaves well only while it is watched is found out in a real minute, and no other is."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+import pytest
+
+from evaluation.candidates.folder import copied
+from evaluation.errors import InfrastructureError
+from evaluation.judge.criteria import judge_criteria
+from evaluation.judge.outcomes import outcome_of
+from evaluation.judge.verdicts import judge
+from evaluation.measure.exchanges import Exchange, Wanted, findings, log_findings, what_is_broken
+from evaluation.measure.real_minute import observe_real_minute
+from evaluation.records import Broken, RealMinute
+from evaluation.report import explain, markdown, terminal
+from evaluation.report.document import measured_side, validate
+from evaluation.report.regrading import regrade
+from evaluation.serving.workbench import Workbench, open_workbench
+from evaluation.tests.test_judge import by_criterion
+from evaluation.tests.test_reporting import report
+
+REFERENCE = Path(__file__).parents[2] / "repository_after"
+SEED = 7
+LIFETIME = ("config.py", "CACHE_TTL_S = 60", "CACHE_TTL_S = 3")
+SHORT_WAIT_S = 4.0
+WATCHED = '"evaluation.serving.probe" in sys.modules'
+IMPORTS = ("pages.py", "import struct\n", "import struct\nimport sys\n")
+MAIN = ("main.py", "import gc\n", "import gc\nimport os\nimport sys\n")
+UNWATCHED = f"not ({WATCHED})"
+
+OLD = [{"id": 1, "name": "old"}, {"id": 2, "name": "same"}]
+NEW = [{"id": 1, "name": "new"}, {"id": 2, "name": "same"}]
+
+
+def body(items: list[dict[str, Any]]) -> bytes:
+    return json.dumps({"items": items, "total": len(items), "next": None}).encode()
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "stale", "criterion"),
+    [
+        (200, body(NEW), "R08.3", None),
+        (200, body(OLD), "R08.3", "R08.3"),
+        (200, body(OLD), "API.6", "API.6"),
+        (200, body(OLD), None, None),
+        (304, b"", "R08.3", "R08.3"),
+        (304, b"", None, "API.2"),
+        (500, body(NEW), "R08.3", "API.2"),
+        (200, body(NEW[:1]), "R08.3", "API.2"),
+        (200, body([*NEW[:1], {"id": 2, "name": "wrong"}]), None, "API.2"),
+        (200, b"[]", "R08.3", "API.2"),
+        (200, b"[" * 100_000, "R08.3", "API.2"),
+    ],
+)
+def test_an_answer_breaks_the_criterion_that_it_is_about(
+    status: int, content: bytes, stale: str | None, criterion: str | None
+) -> None:
+    found = what_is_broken(status, content, Wanted(NEW, OLD, stale))
+
+    assert (found.criterion if found else None) == criterion
+
+
+def exchange(
+    broken: Broken | None = None, method: str = "GET", target: str = "/products?limit=9"
+) -> Exchange:
+    headers = {"User-Agent": "curl/8.5.0", "Sec-Fetch-Mode": "cors"}
+    return Exchange(1, method, target, headers, "curl", "61.0 s after a change", "R08.3", broken)
+
+
+def test_a_finding_counts_answers_and_tells_how_to_repeat_the_first() -> None:
+    stale = Broken("R08.3", "items[0].name is 'old' instead of 'new'")
+    wrong = Broken("API.2", "status 500")
+
+    found = {
+        one.criterion: one.message for one in findings([exchange(), *[exchange(stale)] * 2, exchange(wrong)])
+    }
+
+    assert found.keys() == {"R08.3", "API.2"}
+    assert found["R08.3"] == (
+        "2 of 4 answers in a real minute without the probe, first: items[0].name is 'old' instead of 'new' "
+        "(61.0 s after a change, curl, process 2: "
+        "curl -i -H 'User-Agent: curl/8.5.0' 'http://HOST/products?limit=9')"
+    )
+    assert found["API.2"].startswith("1 of 4 answers")
+
+
+@pytest.mark.parametrize(
+    ("log", "missing"),
+    [
+        ("INFO GET /products 200 1.2 ms\nINFO GET /products?limit=9 3 ms\nINFO PUT /products/7 9 ms\n", 0),
+        ("INFO GET /products 200 1.2 ms\nINFO PUT /products/7 9 ms\nINFO GET /products/7 9 ms\n", 1),
+        ("INFO PUTS /products/7\nINFO PUT /products/70\nINFO PUT /v1/products/7\n", 3),
+    ],
+)
+def test_every_request_needs_a_line_with_its_method_and_path(log: str, missing: int) -> None:
+    sent = [exchange(), exchange(), exchange(method="PUT", target="/products/7")]
+
+    found = list(log_findings(sent, ["", log]))
+
+    assert [one.criterion for one in found] == (["R16.1"] if missing else [])
+    assert all(one.message.startswith(f"{missing} of 3 requests without a line") for one in found)
+
+
+def test_a_finding_fails_its_criterion_and_is_told_like_other_failures() -> None:
+    minute = RealMinute(63.0, 40, (Broken("R08.3", "18 of 18 answers, first: items[0].name is 'old'"),))
+    stale = replace(by_criterion({}), real_minute=minute)
+
+    found = report(stale)
+
+    assert [one.criterion for one in judge_criteria(stale) if one.passed is False] == ["R08.3"]
+    assert [one.requirement for one in judge(stale) if not one.passed] == ["R08"]
+    assert outcome_of(stale, judge(stale)).reason == f"not met: R08; R08.3: {minute.findings[0].message}"
+    validate(found)
+    assert measured_side(json.loads(json.dumps(found)), "after").real_minute == minute
+    assert regrade(found).outcome.name == "unresolved"
+    assert not regrade(found).differences
+    for told in (
+        terminal.summary(found),
+        markdown.text([found]),
+        explain.text(found, None),
+        explain.text(found, "R08.3"),
+    ):
+        assert "18 of 18 answers, first" in told
+
+
+def test_a_report_without_a_real_minute_can_still_be_read_and_judged() -> None:
+    found = report(by_criterion({}))
+    for side in ("before", "after"):
+        del found["results"][side]["real_minute"]
+
+    validate(found)
+
+    assert measured_side(found, "after").real_minute is None
+    assert not regrade(found).differences
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    with open_workbench() as bench:
+        yield bench
+
+
+@pytest.fixture
+def variant(tmp_path: Path) -> Callable[..., Path]:
+    """A function that makes the reference with other text in its files, given as (file, old, new)."""
+
+    def made(*changes: tuple[str, str, str]) -> Path:
+        folder = copied(REFERENCE, tmp_path / "variant")
+        for name, old, new in changes:
+            text = (folder / name).read_text()
+            assert old in text, f"{name} has no {old!r}"
+            (folder / name).write_text(text.replace(old, new))
+        return folder
+
+    return made
+
+
+EXPIRY = "0 < self.expires_at_s - time.time() <= CACHE_TTL_S"
+KEEPS_PAGES = (LIFETIME, IMPORTS, ("pages.py", EXPIRY, f"({UNWATCHED} or {EXPIRY})"))
+FORGETS_NOTHING_AND_IS_SILENT_ABOUT_IT = (
+    LIFETIME,
+    MAIN,
+    ("main.py", "await listings.forget_pages()", f"{WATCHED} and await listings.forget_pages()"),
+    ("main.py", "\n\nDb = ", f"\n\nif {UNWATCHED}:\n    pending.write = lambda *_: None\n\nDb = "),
+)
+
+
+def doing(what: str) -> tuple[tuple[str, str, str], ...]:
+    """Changes that let every listing do something first where no probe is."""
+    loading = "    async def load_items()"
+    return LIFETIME, MAIN, ("main.py", loading, f"    if {UNWATCHED}:\n        {what}\n\n{loading}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "criteria"),
+    [
+        ((LIFETIME,), set()),
+        (KEEPS_PAGES, {"R08.3"}),
+        (FORGETS_NOTHING_AND_IS_SILENT_ABOUT_IT, {"API.6", "R16.1"}),
+        (doing("os._exit(3)"), {"API.2"}),
+        (doing("import asyncio; await asyncio.sleep(60)"), {"API.2"}),
+    ],
+    ids=["well-behaved", "pages for ever", "no invalidation, no log", "dies", "does not answer"],
+)
+def test_what_a_candidate_does_only_without_the_probe_is_found(
+    bench: Workbench,
+    variant: Callable[..., Path],
+    changes: tuple[tuple[str, str, str], ...],
+    criteria: set[str],
+) -> None:
+    found = observe_real_minute(bench, variant(*changes), SEED, Event(), SHORT_WAIT_S)
+
+    assert {one.criterion for one in found.findings} == criteria, found
+    assert all("\n" not in one.message for one in found.findings)
+
+
+def test_an_interrupted_evaluation_waits_for_no_minute(
+    bench: Workbench, variant: Callable[..., Path]
+) -> None:
+    interrupted = Event()
+    candidate = variant()
+    started = time.monotonic()
+
+    with ThreadPoolExecutor(1) as executor:
+        minute = executor.submit(observe_real_minute, bench, candidate, SEED, interrupted)
+        interrupted.set()
+        with pytest.raises(InfrastructureError, match="interrupted"):
+            minute.result()
+
+    assert time.monotonic() - started < 30
