@@ -44,6 +44,6 @@ class CompressionMiddleware(GZipMiddleware):
         if accepts_gzip(",".join(Headers(scope=scope).getlist("accept-encoding"))):
             # GZipMiddleware reads one header line only, and knows neither `*` nor `GZIP`.
             others = [header for header in scope["headers"] if header[0] != b"accept-encoding"]
-            scope = {**scope, "headers": [*others, (b"accept-encoding", b"gzip")]}
+            scope["headers"] = [*others, (b"accept-encoding", b"gzip")]
             return await super().__call__(scope, receive, send_with_vary)
         await self.app(scope, receive, send_with_vary)

@@ -1,6 +1,7 @@
 """Serves the candidate under test, and provides fixtures to observe it."""
 
 import os
+import secrets
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench, open_workbench
 from tests.audit.auditor import Auditor, ServerAudit
 from tests.audit.transport import AuditedTransport
+from tests.burst import burst
 from tests.observing import Observer, until
 from tests.results import ResultFile, criterion_of
 
@@ -174,17 +176,37 @@ def second_server(shared: Subject, twins: tuple[Subject, Subject]) -> Subject:
 
 
 @pytest.fixture(scope="session")
-def blocked_server(bench: Workbench, candidate: Path) -> Iterator[Subject]:
-    """The candidate on rows that are changed, and locked again and again."""
-    with bench.stage(SIZES["small"]) as stage, subject_on(stage, candidate) as subject:
-        yield subject
+def blocked_stage(bench: Workbench) -> Iterator[Stage]:
+    """Rows that are changed, and locked again and again."""
+    with bench.stage(SIZES["small"]) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="session")
+def servers(blocked_stage: Stage, candidate: Path) -> Iterator[Callable[[], Subject]]:
+    """A function that returns a server on these rows: always the same, as long as it answers."""
+    with ExitStack() as stack:
+        running: list[Subject] = []
+
+        def answering() -> Subject:
+            if not running or not does_answer(running[-1]):
+                running.append(stack.enter_context(subject_on(blocked_stage, candidate)))
+            return running[-1]
+
+        yield answering
+
+
+def does_answer(subject: Subject) -> bool:
+    """Whether nothing waits in Postgres any more, and a product and a listing are answered soon."""
+    until(lambda: subject.observer.counters.busy() == 0)
+    paths = ["/products/1999", f"/products?limit=1&category_id={secrets.randbelow(2**31)}"]
+    return burst(subject.server.port, paths, LOG_DEADLINE_S).answered == len(paths)
 
 
 @pytest.fixture
-def blocked(blocked_server: Subject) -> Subject:
-    """The same, as soon as nothing waits in Postgres any more."""
-    until(lambda: blocked_server.observer.counters.busy() == 0)
-    return blocked_server
+def blocked(servers: Callable[[], Subject]) -> Subject:
+    """The candidate on rows that are changed, and locked again and again."""
+    return servers()
 
 
 @pytest.fixture(scope="session")

@@ -179,7 +179,7 @@ TIMES = 60
 UNASKED = (f"/products?limit={1 + n // 42}&category_id={1 + n % 42}" for n in count())
 
 
-def check_connections(subject: Subject) -> None:
+def check_connections(subject: Subject, after: str) -> None:
     """The catalog answers at once; no connection is inside a transaction or missing from the pool."""
     started = time.monotonic()
     # Listings that nobody has asked for yet, for those that are kept need no connection.
@@ -187,9 +187,11 @@ def check_connections(subject: Subject) -> None:
     paths += ["/products/batch?ids=5,6", "/categories"]
     answers = burst(subject.server.port, paths, RETURN_S)
     waited = f"{answers.outcomes} after {time.monotonic() - started:.1f} s"
-    assert answers.outcomes == {"200": len(paths)}, waited
-    assert until(lambda: subject.observer.counters.busy() == 0), "a connection is inside a transaction"
-    assert until(lambda: not subject.server.ask("pool")["checked_out"]), subject.server.ask("pool")
+    assert answers.outcomes == {"200": len(paths)}, f"after {after}: {waited}"
+    is_idle = until(lambda: subject.observer.counters.busy() == 0)
+    assert is_idle, f"after {after}: a connection is inside a transaction"
+    is_full = until(lambda: not subject.server.ask("pool")["checked_out"])
+    assert is_full, f"after {after}: {subject.server.ask('pool')}"
 
 
 @pytest.mark.criterion("R14.1")
@@ -199,7 +201,7 @@ def test_failing_requests_give_their_connections_back(own: Subject) -> None:
         outcomes = burst(own.server.port, [request] * TIMES, RETURN_S).outcomes
 
         assert set(outcomes) <= {"404", "422"}, f"{kind}: {outcomes}"
-        check_connections(own)
+        check_connections(own, kind)
 
 
 @pytest.mark.criterion("R14.1")
@@ -213,7 +215,7 @@ def test_requests_that_break_give_their_connections_back(own: Subject) -> None:
     own.sql("alter table elsewhere rename to categories")
 
     assert all(status.startswith("5") for found in outcomes for status in found), outcomes
-    check_connections(own)
+    check_connections(own, "requests that break")
 
 
 REVIEW = json.dumps({"author_id": 1, "rating": 4, "title": "t"})
@@ -248,8 +250,7 @@ HANG_UP = object()
 
 
 @pytest.mark.criterion("R14.2")
-@pytest.mark.parametrize("kind", list(HELD))
-def test_requests_cut_off_by_the_server_give_their_connections_back(blocked: Subject, kind: str) -> None:
+def test_requests_cut_off_by_the_server_give_their_connections_back(blocked: Subject) -> None:
     blocked.audit.may_fail = True
 
     def cut_off() -> None:
@@ -259,17 +260,16 @@ def test_requests_cut_off_by_the_server_give_their_connections_back(blocked: Sub
                 (blocked.stage.role,),
             )
 
-    let_wait(blocked, HELD[kind], cut_off)
-
-    check_connections(blocked)
+    for kind, requests in HELD.items():
+        let_wait(blocked, requests, cut_off)
+        check_connections(blocked, kind)
 
 
 @pytest.mark.criterion("R14.3")
-@pytest.mark.parametrize("kind", list(HELD))
-def test_clients_that_hang_up_leave_no_connection_checked_out(blocked: Subject, kind: str) -> None:
-    let_wait(blocked, HELD[kind], lambda: HANG_UP)
-
-    check_connections(blocked)
+def test_clients_that_hang_up_leave_no_connection_checked_out(blocked: Subject) -> None:
+    for kind, requests in HELD.items():
+        let_wait(blocked, requests, lambda: HANG_UP)
+        check_connections(blocked, kind)
 
 
 @pytest.mark.criterion("R14.4")
@@ -284,7 +284,7 @@ def test_answered_requests_give_their_connections_back(own: Subject) -> None:
     for requests in (reads, *([kind[0]] for kind in HELD.values())):
         outcomes = burst(own.server.port, requests, RETURN_S).outcomes
         assert not {"timeout", "refused", "500"} & set(outcomes), outcomes
-        check_connections(own)
+        check_connections(own, str(requests))
 
 
 @pytest.mark.criterion("API.8")

@@ -12,7 +12,7 @@ from tests.audit import log_lines
 from tests.audit.log_lines import Request
 from tests.audit.tables import LIFETIME_S
 from tests.burst import burst
-from tests.conftest import Subject, holding_table
+from tests.conftest import AUDITOR, Subject, holding_table
 from tests.observing import until
 from tests.passing_time import pass_time
 
@@ -35,7 +35,9 @@ def wait_for_lines(subject: Subject, method: str, path: str, since: int = 0) -> 
     def found() -> list[str]:
         return lines_about(subject, method, path, since)
 
-    assert until(found, DEADLINE_S), f"no line about {method} {path}"
+    # Where lines are missing anyway, there is no use in waiting for them again.
+    deadline_s = SHORT_S if AUDITOR.wrong["R16.1"] else DEADLINE_S
+    assert until(found, deadline_s), f"no line about {method} {path}"
     return found()
 
 
