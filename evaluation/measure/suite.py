@@ -16,7 +16,7 @@ from evaluation.records import CaseResult, SuiteRun
 from evaluation.services import tied
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S = 1_200
+DEADLINE_S = 2_400
 SHARES = 2
 PRINTED_CHARACTERS = 4_000
 IN_EVERY_SHARE = "tests/test_audit.py"
