@@ -5,10 +5,13 @@ import http.client
 import io
 from collections import Counter
 from dataclasses import dataclass
+from random import Random
 from time import perf_counter
 
+from evaluation.serving.clients import drawn
 from evaluation.serving.connection import unpacked
 
+RANDOM = Random()
 LARGEST_BYTES = 4 << 20
 """More than any right answer here; hundreds of larger ones at once would fill the memory."""
 
@@ -59,10 +62,13 @@ async def ask(port: int, request: str) -> tuple[int, bytes]:
     """
     method, path, body = f"{'GET ' if request.startswith('/') else ''}{request} ".split(" ", 2)
     body = body.strip()
+    _, drawn_headers = drawn(RANDOM)
+    named = {**drawn_headers, "Accept-Encoding": "gzip"}
+    headers = "".join(f"{name}: {value}\r\n" for name, value in named.items())
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(
-            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAccept-Encoding: gzip\r\n"
+            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}"
             f"Content-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n"
             f"Connection: close\r\n\r\n{body}".encode()
         )

@@ -18,7 +18,6 @@ import psycopg
 from evaluation.database.dataset import SIZES
 from evaluation.database.expected import expected_products
 from evaluation.errors import CandidateError, InfrastructureError
-from evaluation.measure.clients import BROWSERS, drawn
 from evaluation.measure.exchanges import (
     FRESH,
     LINKED,
@@ -34,6 +33,7 @@ from evaluation.measure.exchanges import (
     what_is_broken,
 )
 from evaluation.records import Broken, RealMinute
+from evaluation.serving.clients import BROWSERS, drawn
 from evaluation.serving.connection import Answer, AnswerError, Connection
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench

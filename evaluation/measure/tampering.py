@@ -27,6 +27,7 @@ from evaluation.measure.meter import Mark, Meter, metered
 from evaluation.measure.work import fetch
 from evaluation.records import Broken, Signal, WorkSample
 from evaluation.serving import sandbox
+from evaluation.serving.clients import drawn
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench
 
@@ -40,8 +41,6 @@ IDLE_SECONDS = 4
 WRITE_S, LONGEST_BYTES = 30.0, 1 << 20
 SLOWER = 5.0
 SLOWER_AT_LEAST_MS = 50.0
-
-BROWSER = {"User-Agent": "Mozilla/5.0", "Accept": "text/html,*/*", "Accept-Language": "de"}
 
 PAGES = {
     "/products?limit=9": "where is_active order by id limit 9",
@@ -243,9 +242,9 @@ def observe_with_probe(observation: Observation) -> float:
             observation.note("background_work", f"{idle} statements in a second without a request")
             break
     plain = sum(observation.first_page(category) for category in (4, 5, 6))
-    browser = sum(observation.first_page(category, BROWSER) for category in (7, 8, 9))
+    browser = sum(observation.first_page(category, headers_of_somebody()) for category in (7, 8, 9))
     if browser > 2 * plain + BUDGET:
-        detail = f"3 pages: {plain} statements for the harness, {browser} for a browser"
+        detail = f"3 pages: {plain} statements for the harness, {browser} for ordinary clients"
         observation.note("headers_matter", detail)
     observation.check_connections()
     if not observation.server.ask("listening").get("listening"):
@@ -257,12 +256,17 @@ def observe_without_probe(observation: Observation) -> float:
     """Check first requests in a process without the probe, against the budgets too; return the median ms."""
     median_ms = warm_up(observation.server)
     for path, (criterion, rest) in random_requests().items():
-        statements = observation.first_products(path, rest)
+        statements = observation.first_products(path, rest, headers_of_somebody())
         if statements >= BUDGET:
             message = f"GET {path}: {statements} statements in a process without the probe"
             observation.broken.append(Broken(criterion, message))
     observation.check_connections()
     return median_ms
+
+
+def headers_of_somebody() -> dict[str, str]:
+    """The headers of an ordinary client."""
+    return drawn(random.Random())[1]
 
 
 def random_requests() -> dict[str, tuple[str, str]]:

@@ -16,7 +16,9 @@ class Request:
 
     def encoded(self) -> bytes:
         """The request as bytes on the wire."""
-        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: catalog", "Accept-Encoding: gzip"]
+        # The headers are those of curl, so that a candidate does not know the load by them.
+        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: localhost", "User-Agent: curl/8.14.1"]
+        lines += ["Accept: */*", "Accept-Encoding: deflate, gzip"]
         lines += [f"{name}: {value}" for name, value in self.headers.items()]
         if self.body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(self.body.encode())}"]

@@ -4,11 +4,13 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from random import Random
 from typing import Any
 
 import httpx
 
 from evaluation.errors import CandidateError
+from evaluation.serving.clients import drawn
 from evaluation.serving.connection import DEADLINE_S, LARGEST_BYTES, AnswerError, TooLargeError, unpacked
 from evaluation.serving.server import Server
 from tests.audit.exchange import Exchange
@@ -42,11 +44,15 @@ class AuditedTransport(httpx.HTTPTransport):
         self.server = server
         self.report = report
         self.lock = threading.Lock()
+        self.random = Random()
         self.under_way = 0
         self.began = 0
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """httpx: one request, one response."""
+        # As an ordinary client asks, another one each time; how an answer is encoded is for the test to say.
+        if request.headers.get("user-agent", "").startswith("python-httpx"):
+            request.headers.update({k: v for k, v in drawn(self.random)[1].items() if k != "Accept-Encoding"})
         with self.lock:
             self.under_way += 1
             self.began += 1
