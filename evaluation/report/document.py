@@ -7,7 +7,7 @@ from typing import Any
 
 import jsonschema
 
-from evaluation.records import INSTANCE_ID, CaseResult, Evaluation, Measured, measured_from
+from evaluation.records import INSTANCE_ID, CaseResult, Evaluation, Measured, RealMinute, measured_from
 from evaluation.report.judgement import judgement, summary
 from evaluation.report.printable import CONTROL
 from evaluation.report.whole import written_whole
@@ -62,7 +62,7 @@ def side(measured: Measured, success: bool) -> dict[str, Any]:
         "seed": measured.suite.seed,
         "signals": [asdict(signal) for signal in measured.signals],
         "broken": [asdict(one) for one in measured.broken],
-        "real_minute": asdict(measured.real_minute) if measured.real_minute else None,
+        "real_minute": minute_as_json(measured.real_minute),
         "error": measured.error,
         "content": measured.content,
     }
@@ -106,6 +106,13 @@ def measured_side(report: dict[str, Any], name: str) -> Measured:
             "broken": found.get("broken", []),
             "real_minute": found.get("real_minute"),
         }
+    )
+
+
+def minute_as_json(minute: RealMinute | None) -> dict[str, Any] | None:
+    """A real minute; a list is a list in JSON, and no tuple."""
+    return (
+        None if minute is None else {**asdict(minute), "findings": [asdict(one) for one in minute.findings]}
     )
 
 

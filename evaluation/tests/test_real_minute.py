@@ -20,7 +20,7 @@ from evaluation.measure.exchanges import Exchange, Wanted, findings, log_finding
 from evaluation.measure.real_minute import observe_real_minute
 from evaluation.records import Broken, RealMinute
 from evaluation.report import explain, markdown, terminal
-from evaluation.report.document import measured_side, validate
+from evaluation.report.document import measured_side, minute_as_json, validate
 from evaluation.report.regrading import regrade
 from evaluation.serving.workbench import Workbench, open_workbench
 from evaluation.tests.test_judge import by_criterion
@@ -128,6 +128,12 @@ def test_a_finding_fails_its_criterion_and_is_told_like_other_failures() -> None
         explain.text(found, "R08.3"),
     ):
         assert "18 of 18 answers, first" in told
+
+
+def test_findings_are_a_list_as_json_knows_it() -> None:
+    told = minute_as_json(RealMinute(63.0, 40, (Broken("R08.3", "old"),)))
+
+    assert told == {"seconds": 63.0, "requests": 40, "findings": [{"criterion": "R08.3", "message": "old"}]}
 
 
 def test_a_report_without_a_real_minute_can_still_be_read_and_judged() -> None:
