@@ -1,7 +1,6 @@
 """Proof of the grader: `python -m evaluation.proof KIND [NAME...]`.
 
-Every mutant (a reference with one mutation) must fail a test of the requirement that it breaks.
-`unproved` are mutants that are still to be noticed: the last suite did not, or has not seen them. Every
+Every mutant (a reference with one mutation) must fail a test of the requirement that it breaks. Every
 alternative (another solution) must be resolved, unless its patch names what it does not meet. Every
 cheat must get the outcome that its patch expects. `determinism` grades the reference, two mutants and
 two alternatives many times; the verdicts must be the same every time. `timing` does that with 500
@@ -46,7 +45,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("kind", choices=("mutants", "unproved", "alternatives", "cheats", *STUDIES))
+    parser.add_argument("kind", choices=("mutants", "alternatives", "cheats", *STUDIES))
     parser.add_argument("names", nargs="*", help="patches to run (default: all, or those of the study)")
     parser.add_argument("--sample", type=int, metavar="N", help="run N of them, drawn by --seed")
     parser.add_argument("--seed", default="0", help="seed of --sample (default: 0)")
@@ -78,7 +77,6 @@ def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
 
     runs: dict[str, Callable[[Workshop, Path], Finding]] = {
         "mutants": mutant,
-        "unproved": mutant,
         "alternatives": lambda shop, path: run_whole(shop, path, header(path, "Expect", "resolved")),
         "cheats": lambda shop, path: run_whole(shop, path, header(path, "Expect")),
     }
@@ -89,8 +87,7 @@ def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
             MATRIX.write_text(matrix(findings))
         elif gone := sorted(set(json.loads(MATRIX.read_text())) - {path.stem for path in every}):
             bad.append(f"{MATRIX.relative_to(ROOT)} lists {', '.join(gone)}, which are not there")
-    noticed = "killed by a test of their own requirement"
-    goals = {"mutants": noticed, "unproved": noticed, "alternatives": "resolved"}
+    goals = {"mutants": "killed by a test of their own requirement", "alternatives": "resolved"}
     goal = goals.get(options.kind, "graded as expected")
     print(f"{sum(f.good for f in findings)} of {len(findings)} {goal}")
     if bad:

@@ -17,7 +17,7 @@ from evaluation.candidates.folder import copied
 from evaluation.pipeline import BASELINE, REFERENCE, ROOT
 from evaluation.proof.patched import PATCHES, base_of
 
-KINDS = ("mutants", "unproved", "alternatives", "cheats", "slow")
+KINDS = ("mutants", "alternatives", "cheats", "slow")
 AUTHOR = ("-c", "user.name=refit", "-c", "user.email=refit@localhost")
 
 
