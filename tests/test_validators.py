@@ -147,11 +147,16 @@ def test_whatever_changes_changes_the_tag(own: Subject) -> None:
             )
 
 
-VALIDATORS = ["if-none-match: {}", "if-none-match: *", "if-match: {}", 'if-match: "other"']
+VALIDATORS = {
+    "its-tag": "if-none-match: {}",
+    "any-tag": "if-none-match: *",
+    "must-be-its-tag": "if-match: {}",
+    "must-be-another": 'if-match: "other"',
+}
 
 
 @pytest.mark.criterion("R15.7")
-@pytest.mark.parametrize("validator", VALIDATORS)
+@pytest.mark.parametrize("validator", VALIDATORS.values(), ids=VALIDATORS)
 def test_a_write_is_carried_out_whatever_validators_come_with_it(shared: Subject, validator: str) -> None:
     path = f"/products/{shared.new_product(category_id=EMPTY_CATEGORY)['id']}"
     new = {"name": "New", "price": "9.99", "category_id": EMPTY_CATEGORY}
