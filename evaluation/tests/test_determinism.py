@@ -86,7 +86,8 @@ def test_the_busy_process_ends_with_its_block_even_after_an_interrupt() -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_the_busy_process_does_not_outlive_a_harness_that_is_killed(number: signal.Signals) -> None:
     harness = (
-        "import time\n"
+        "import signal, time\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from evaluation.proof.determinism import burning_core\n"
         "from evaluation.services.cleaner import Cleaner\n"
         "with Cleaner() as cleaner, burning_core(cleaner) as pid:\n"
