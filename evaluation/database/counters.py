@@ -38,7 +38,7 @@ and proname not in ('set_config', 'pg_advisory_unlock_all')
 """
 CALLED = re.compile(r"([a-z_]\w*)\s*\(", re.IGNORECASE)
 WRITES = re.compile(
-    r"(\s|\(|/\*.*?\*/)*(insert|update|delete|merge|with|copy|truncate)\b", re.IGNORECASE | re.DOTALL
+    r"(\s|\(|/\*.*?\*/)*(with\b.*\b)?(insert|update|delete|merge|copy|truncate)\b", re.IGNORECASE | re.DOTALL
 )
 PLANNING_LIMIT = "SET LOCAL statement_timeout = '2s'"
 

@@ -46,7 +46,11 @@ class QueryPlan:
 
     def is_a_count(self) -> bool:
         """Whether the statement returns a number of rows, and nothing of the rows."""
-        return self.rows == 1 and all(column.startswith("count(") for column in self.output)
+        return (
+            self.rows == 1
+            and bool(self.output)
+            and all(column.startswith("count(") for column in self.output)
+        )
 
     def rows_examined(self, relation: str) -> float:
         """How many rows of a table were examined, including those that a filter removed."""
