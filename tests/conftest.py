@@ -17,7 +17,9 @@ from evaluation.candidates.folder import checked_directory, copied, meant_by
 from evaluation.database.dataset import SIZES
 from evaluation.errors import EvaluationError
 from evaluation.serving.connection import Connection
+from evaluation.serving.relay import Relay
 from evaluation.serving.server import Server
+from evaluation.serving.wire import PostgresWire
 from evaluation.serving.workbench import Stage, Workbench, open_workbench
 from tests.audit.auditor import Auditor, ServerAudit
 from tests.audit.transport import AuditedTransport
@@ -96,9 +98,10 @@ def bench() -> Iterator[Workbench]:
 
 @contextmanager
 def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> Iterator[Subject]:
-    """Serve the candidate on a stage, with warm connections."""
+    """Serve the candidate on a stage behind a relay before Postgres, with warm connections."""
     with ExitStack() as stack:
-        server = stack.enter_context(stage.serving(candidate, redis_url))
+        relay = stack.enter_context(Relay(stage.url, PostgresWire))
+        server = stack.enter_context(stage.serving(candidate, redis_url, database_url=relay.url))
         # No test depends on a graceful shutdown, so the server is killed, which is faster.
         stack.callback(server.process.kill)
         counters = stage.counters()
@@ -108,9 +111,10 @@ def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> I
         audit = ServerAudit(
             AUDITOR, AUDITOR.of_stage(stage.database, stage.admin_url), stage.database, server.url
         )
-        transport = AuditedTransport(server, audit.report, verify=False)
+        observer = Observer(server, stage, counters, relay)
+        transport = AuditedTransport(observer, audit.report, verify=False)
         http = stack.enter_context(httpx.Client(base_url=server.url, timeout=30, transport=transport))
-        yield Subject(http, server, stage, Observer(server, stage, counters), audit)
+        yield Subject(http, server, stage, observer, audit)
         # Where lines are missing anyway, there is no use in waiting for them again.
         if not AUDITOR.wrong["R16.1"]:
             until(lambda: not audit.unlogged(server.log_text()), LOG_DEADLINE_S)
@@ -120,28 +124,28 @@ def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> I
 @pytest.fixture(scope="session")
 def api(bench: Workbench, candidate: Path) -> Iterator[Subject]:
     """The candidate with 2 000 products, shared by all tests that do not change the seeded rows."""
-    with bench.stage(SIZES["small"]) as stage, subject_on(stage, candidate) as subject:
+    with bench.stage(SIZES["small"], with_plans=True) as stage, subject_on(stage, candidate) as subject:
         yield subject
 
 
 @pytest.fixture(scope="session")
 def grown(bench: Workbench, candidate: Path) -> Iterator[Subject]:
     """The candidate with 4 000 products, shared in the same way."""
-    with bench.stage(SIZES["double"]) as stage, subject_on(stage, candidate) as subject:
+    with bench.stage(SIZES["double"], with_plans=True) as stage, subject_on(stage, candidate) as subject:
         yield subject
 
 
 @pytest.fixture(scope="session")
 def large(bench: Workbench, candidate: Path) -> Iterator[Subject]:
     """The candidate with 100 000 products, shared in the same way."""
-    with bench.stage(SIZES["standard"]) as stage, subject_on(stage, candidate) as subject:
+    with bench.stage(SIZES["standard"], with_plans=True) as stage, subject_on(stage, candidate) as subject:
         yield subject
 
 
 @pytest.fixture
 def own(bench: Workbench, candidate: Path) -> Iterator[Subject]:
     """The candidate with a private server and database, which the test may change or break."""
-    with bench.stage(SIZES["small"]) as stage, subject_on(stage, candidate) as subject:
+    with bench.stage(SIZES["small"], with_plans=True) as stage, subject_on(stage, candidate) as subject:
         yield subject
 
 
@@ -153,7 +157,7 @@ def twins(bench: Workbench, candidate: Path) -> Iterator[tuple[Subject, Subject]
     """
     twin = copied(candidate, bench.folder / "twin" / candidate.name)
     with (
-        bench.stage(SIZES["small"]) as stage,
+        bench.stage(SIZES["small"], with_plans=True) as stage,
         subject_on(stage, candidate) as first,
         subject_on(stage, twin) as second,
     ):
@@ -178,7 +182,7 @@ def second_server(shared: Subject, twins: tuple[Subject, Subject]) -> Subject:
 @pytest.fixture(scope="session")
 def blocked_stage(bench: Workbench) -> Iterator[Stage]:
     """Rows that are changed, and locked again and again."""
-    with bench.stage(SIZES["small"]) as stage:
+    with bench.stage(SIZES["small"], with_plans=True) as stage:
         yield stage
 
 

@@ -4,12 +4,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from evaluation.database.counters import Counters, Work
-from evaluation.database.plans import QueryPlan, explain
+from evaluation.database.counters import Counters, Work, is_about_the_connection
+from evaluation.database.plans import QueryPlan, read_plan
+from evaluation.serving.relay import Relay
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage
+
+BUDGET = 5
+"""A request costs fewer statements than this."""
 
 
 def until(condition: Callable[[], object], deadline_s: float = 5.0) -> bool:
@@ -24,46 +27,53 @@ def until(condition: Callable[[], object], deadline_s: float = 5.0) -> bool:
 
 @dataclass(slots=True)
 class Spent:
-    """The work of one block, as recorded by SQLAlchemy's hooks and as counted by Postgres."""
+    """The work of one block: statements that the candidate sent, and statements that Postgres ran."""
 
-    hooked: list[dict[str, Any]] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
     counted: list[Work] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
-        """The number of statements, as counted by Postgres."""
-        return sum(work.calls for work in self.counted)
+        """The number of statements: those that failed were sent, those inside of a function were run."""
+        return max(len(self.sent), sum(work.calls for work in self.counted))
+
+    def plans(self) -> list[QueryPlan]:
+        """The plan of every statement, those inside of functions included."""
+        return [read_plan(one) for one in self.told]
 
     def explain(self) -> str:
         """A failure message with the most frequent statements."""
+        by_postgres = sum(work.calls for work in self.counted)
         lines = sorted(self.counted, key=lambda work: -work.calls)[:8]
         listed = "\n".join(f"  {w.calls:4} x {' '.join(w.sql.split())[:110]}" for w in lines)
-        return f"{self.total} statements by Postgres, {len(self.hooked)} by the hooks:\n{listed}"
+        return f"{len(self.sent)} statements sent, {by_postgres} run by Postgres:\n{listed}"
 
 
 @dataclass(slots=True)
 class Observer:
-    """Observes one server and its database."""
+    """Observes one server, through the relay before its database, and the database."""
 
     server: Server
     stage: Stage
     counters: Counters
+    relay: Relay
 
     @contextmanager
     def counted(self) -> Iterator[Spent]:
         """Count the work of a block; the yielded record is filled in when the block ends."""
         spent = Spent()
-        since = self.server.ask("count")["count"]
-        before = self.counters.snapshot()
+        sent, told, before = len(self.relay.log), len(self.relay.plans), self.counters.snapshot()
         yield spent
         done = self.counters.since(before)
+        self.relay.settle()
         spent.counted = [work for work in done if not self.counters.is_about_the_session(work.sql)]
-        spent.hooked = self.server.ask("statements", since=since)["statements"]
-        sent = sum(work.calls for work in spent.counted if work.is_top)
-        assert sent <= len(spent.hooked), f"statements past SQLAlchemy's events: {spent.explain()}"
+        spent.sent = self.counters.counted(self.relay.log[sent:])
+        spent.told = self.relay.plans[told:]
+        ran = sum(work.calls for work in spent.counted if work.is_top)
+        assert ran <= len(spent.sent), f"statements past the relay: {spent.explain()}"
 
-    def plans(self, spent: Spent) -> list[QueryPlan]:
-        """The plans of the distinct SELECT statements of a block."""
-        distinct = {statement["sql"]: statement for statement in spent.hooked}
-        plans = (explain(self.stage.url, statement) for statement in distinct.values())
-        return [plan for plan in plans if plan is not None]
+    def sent_since(self, mark: int) -> list[str]:
+        """The statements that count since so many had passed; only what is too much is looked at closely."""
+        passed = [one for one in self.relay.log[mark:] if not is_about_the_connection(one)]
+        return passed if len(passed) < BUDGET else self.counters.counted(passed)

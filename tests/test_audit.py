@@ -39,7 +39,7 @@ def tour(request: pytest.FixtureRequest) -> None:
     """A look at every route, by clients of several kinds, with writes, in two processes."""
     bench, candidate = request.getfixturevalue("bench"), request.getfixturevalue("candidate")
     with (
-        bench.stage(2_000) as stage,
+        bench.stage(2_000, with_plans=True) as stage,
         subject_on(stage, candidate) as first,
         subject_on(stage, candidate) as second,
     ):

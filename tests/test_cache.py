@@ -65,7 +65,7 @@ def test_the_same_listing_asked_twice_touches_postgres_once(shared: Subject, que
 
         assert second == first
         assert spent.total == 0, spent.explain()
-        assert not spent.hooked, spent.explain()
+        assert not spent.sent, spent.explain()
 
 
 @pytest.mark.criterion("R08.2")

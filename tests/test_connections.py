@@ -236,7 +236,7 @@ No other test asks for these listings, for those that are kept need not wait."""
 
 
 def let_wait(subject: Subject, kind: str, then: Callable[[], object]) -> None:
-    """Send requests of a kind that wait for a table; when they do, do something to them, and let the table go."""
+    """Send requests that wait for a table; when they do, do something to them, and let the table go."""
 
     async def scene() -> None:
         with holding_table(subject) as waiting:

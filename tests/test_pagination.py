@@ -25,7 +25,7 @@ def test_the_last_page_looks_at_no_more_rows_than_the_first(api: Subject, query:
             page = next(walk, None)
         if page is None:
             break
-        plans = [plan for plan in api.observer.plans(spent) if not plan.is_a_count()]
+        plans = [plan for plan in spent.plans() if not plan.is_a_count()]
         for table, rows in costs.items():
             rows.append(sum(plan.rows_examined(table) for plan in plans))
 
@@ -62,7 +62,7 @@ def test_a_walk_sees_each_product_once_while_others_come_and_go(shared: Subject)
 @pytest.fixture(scope="module")
 def sparse(bench: Workbench, candidate: Path) -> Iterator[Subject]:
     """The candidate with the first and the last 60 of 2 000 products, which are walked through quickly."""
-    with bench.stage(SIZES["small"]) as stage:
+    with bench.stage(SIZES["small"], with_plans=True) as stage:
         with psycopg.connect(stage.admin_url, autocommit=True) as connection:
             connection.execute("delete from products where id between 61 and 1940")
         with subject_on(stage, candidate) as subject:

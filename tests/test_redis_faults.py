@@ -71,7 +71,7 @@ def test_what_was_written_while_redis_was_away_is_seen_by_all_when_it_is_back(
 ) -> None:
     path = "/products?limit=1&category_id=7"
     with (
-        bench.stage(SIZES["small"]) as stage,
+        bench.stage(SIZES["small"], with_plans=True) as stage,
         FaultyRedis(stage.redis_url) as relay,
         subject_on(stage, candidate, relay.url) as writer,
         subject_on(stage, candidate, relay.url) as reader,

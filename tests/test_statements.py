@@ -8,8 +8,7 @@ import pytest
 from evaluation.database.plans import QueryPlan
 from tests.burst import burst
 from tests.conftest import Subject
-
-BUDGET = 5
+from tests.observing import BUDGET
 
 
 @pytest.mark.criterion("R01.3")
@@ -99,7 +98,7 @@ def test_a_product_is_not_sent_again_with_each_of_its_reviews(shared: Subject, k
     with shared.observer.counted() as spent:
         body = {"description": "changed"} if method == "PUT" else None
         assert shared.http.request(method, path, json=body).status_code == 200
-    plans = shared.observer.plans(spent)
+    plans = spent.plans()
 
     assert not [plan.sql for plan in plans if repeats_products(plan, products)]
     assert sum(work.calls for work in spent.counted if "users" in work.sql) <= 2, spent.explain()
@@ -156,8 +155,11 @@ def test_a_batch_is_one_query_for_products_at_any_size(api: Subject, size: int) 
 @pytest.mark.parametrize("size", [1, 3, 40, 100])
 def test_the_ids_of_a_batch_travel_as_parameters(api: Subject, size: int) -> None:
     ids = [1_987_654_321, *range(1001, 1000 + size)]
+    known = api.server.ask("count")["count"]
     with api.observer.counted() as spent:
         api.json(f"/products/batch?ids={','.join(map(str, ids))}")
 
-    assert not [s["sql"] for s in spent.hooked if "1987654321" in s["sql"]]
+    # A driver may put parameters into the text that it sends; what the candidate wrote, SQLAlchemy saw.
+    written = api.server.ask("statements", since=known)["statements"] or spent.sent
+    assert not [text for text in written if "1987654321" in text]
     assert spent.total < BUDGET, spent.explain()

@@ -32,7 +32,7 @@ SETTINGS = settings(
 @pytest.fixture
 def world(bench: Workbench, candidate: Path) -> Iterator[World]:
     """Rows of this test's own."""
-    with bench.stage(SIZES["small"]) as stage:
+    with bench.stage(SIZES["small"], with_plans=True) as stage:
         world = World(stage, candidate)
         yield world
         world.close()

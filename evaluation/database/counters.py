@@ -15,10 +15,10 @@ from evaluation.database.dataset import OWNER_ROLE
 CONNECTION = re.compile(
     r"|select (\$1|1)|select pg_catalog\.version\(\)|select current_schema\(\)|"
     r"(begin|start transaction|commit|end|rollback|abort|savepoint|release|set|reset|show|discard|deallocate"
-    r"|unlisten|close)\b[^;]*",
+    r"|listen|unlisten|notify|close)\b[^;]*",
     re.IGNORECASE,
 )
-"""Statements about a connection and its transactions (pings, version, settings), not about the catalog."""
+"""Statements about a connection (pings, version, settings, transactions, messages), not about the catalog."""
 
 CARRIES_A_QUERY = re.compile(r"declare\b|copy\s*\(|explain\b", re.IGNORECASE)
 """Statements that Postgres counts twice: as what was sent, and as the query that they carry."""
@@ -34,7 +34,7 @@ RUNS_A_QUERY_IN_A_TEXT = re.compile(r"\w+_to_xml\w*|ts_stat|ts_rewrite")
 
 VOLATILE = """
 select count(*) from pg_proc where proname = any(%s) and provolatile = 'v'
-and proname not in ('set_config', 'pg_advisory_unlock_all')
+and proname not in ('set_config', 'pg_advisory_unlock_all', 'pg_notify')
 """
 CALLED = re.compile(r"([a-z_]\w*)\s*\(", re.IGNORECASE)
 WRITES = re.compile(
@@ -149,10 +149,10 @@ class Counters:
         """How many of these statements were about the session: drivers ask for settings and types."""
         return sum(work.calls for work in spent if self.is_about_the_session(work.sql))
 
-    def counted(self, statements: list[str]) -> int:
-        """How many statements that passed on the wire count, by the same rule."""
+    def counted(self, statements: list[str]) -> list[str]:
+        """Those of the statements that passed on the wire that count, by the same rule."""
         named = [one.strip(" \t\r\n;") for one in statements if not is_about_the_connection(one)]
-        return sum(not self.is_about_the_session(one) for one in named)
+        return [one for one in named if not self.is_about_the_session(one)]
 
     def others(self, role: str) -> list[Work]:
         """The work so far that was done in other roles than the candidate's own."""

@@ -4,9 +4,6 @@ import psycopg
 
 OURS = "nspname not in ('pg_catalog', 'information_schema')"
 MEANS = {
-    "row security on {}, which hides rows from those who explain a statement": (
-        "select relname from pg_class where relrowsecurity"
-    ),
     "a relation called {}, as one of Postgres, whose reads are not counted": (
         "select relname from pg_class c join pg_namespace n on n.oid = relnamespace "
         f"where {OURS} and nspname !~ '^pg_' and relname ~ '^pg_' and relname !~ '^pg_stat_statements'"

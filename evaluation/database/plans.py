@@ -1,19 +1,31 @@
-"""EXPLAIN (ANALYZE, BUFFERS) of the statements that a candidate sent, with their parameters."""
+"""The plans of a candidate's statements, as Postgres ran them.
 
-import re
+auto_explain sends each plan over the connection that the statement came by, and the relay takes it out there:
+nothing is run a second time. https://www.postgresql.org/docs/current/auto-explain.html
+"""
+
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
+from psycopg import sql
 
-LIMITS = "-c lock_timeout=10s -c statement_timeout=60s"
-READ_ONLY = f"-c default_transaction_read_only=on {LIMITS}"
-READS = re.compile(r"(\s|\(|--[^\n]*\n|/\*.*?\*/)*(select|with|values|table)\b", re.IGNORECASE | re.DOTALL)
-"""What a statement that reads begins with, behind comments and brackets."""
-LOCKS_OR_WRITES = re.compile(
-    r"\bfor\s+(no\s+key\s+update|update|key\s+share|share)\b|\bwith\b", re.IGNORECASE
-)
+from evaluation.errors import InfrastructureError
+
+SETTINGS = {
+    "session_preload_libraries": "auto_explain",
+    "auto_explain.log_min_duration": "0",
+    "auto_explain.log_analyze": "on",
+    "auto_explain.log_buffers": "on",
+    "auto_explain.log_timing": "off",
+    "auto_explain.log_verbose": "on",
+    "auto_explain.log_format": "json",
+    "auto_explain.log_nested_statements": "on",
+    "auto_explain.log_level": "info",
+}
+"""A superuser alone may change these. What has the level INFO is sent whatever a client wants to hear."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +44,6 @@ class QueryPlan:
     sql: str
     rows: float
     output: tuple[str, ...]
-    buffers: int
     nodes: tuple[Node, ...]
 
     @property
@@ -57,39 +68,28 @@ class QueryPlan:
         return sum(node.rows_examined for node in self.nodes if node.relation == relation)
 
 
-def explain(url: str, statement: dict[str, Any]) -> QueryPlan | None:
-    """The plan of a recorded statement that reads; None for other statements, which must not run again.
-
-    `url` is that of the candidate: a statement is its text, which may do more than to read. It runs in a
-    transaction that is rolled back, and that is read-only unless the text locks rows or holds a write. A
-    binary answer comes by the extended protocol alone, which takes one statement and no second behind it.
-    """
-    if not READS.match(statement["sql"]):
-        return None
-    try:
-        root = plan_of(url, statement, READ_ONLY)
-    except psycopg.errors.ReadOnlySqlTransaction:
-        if not LOCKS_OR_WRITES.search(statement["sql"]):
-            raise
-        root = plan_of(url, statement, LIMITS)
-    return QueryPlan(
-        statement["sql"],
-        root["Actual Rows"] * root["Actual Loops"],
-        tuple(root.get("Output", ())),
-        root.get("Shared Hit Blocks", 0) + root.get("Shared Read Blocks", 0),
-        tuple(nodes(root)),
-    )
+def tell_plans(admin_url: str, role: str) -> None:
+    """Have Postgres send the plan of every statement of a role, in sessions that begin from now on."""
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        try:
+            admin.execute("LOAD 'auto_explain'")
+        except psycopg.Error as error:
+            raise InfrastructureError(
+                f"Postgres cannot tell its plans: {error}; it needs the module auto_explain (of its package "
+                "contrib) and a superuser for the harness"
+            ) from error
+        for name, value in SETTINGS.items():
+            setting = sql.SQL("ALTER ROLE {} SET {} = {}")
+            parts = sql.Identifier(*name.split(".")), sql.Literal(value)
+            admin.execute(setting.format(sql.Identifier(role), *parts))
 
 
-def plan_of(url: str, statement: dict[str, Any], options: str) -> dict[str, Any]:
-    """The root of the plan, as Postgres describes it."""
-    factory: Any = psycopg.RawCursor if statement["style"].startswith("numeric") else psycopg.Cursor
-    with psycopg.connect(url, options=options) as connection, factory(connection) as cursor:
-        query = f"EXPLAIN (ANALYZE, BUFFERS, VERBOSE, FORMAT JSON) {statement['sql']}"
-        cursor.execute(query, statement["parameters"], binary=True)
-        root: dict[str, Any] = cursor.fetchone()[0][0]["Plan"]
-        connection.rollback()
-    return root
+def read_plan(text: str) -> QueryPlan:
+    """A plan from what auto_explain sent."""
+    told = json.loads(text)
+    root = told["Plan"]
+    rows = root["Actual Rows"] * root["Actual Loops"]
+    return QueryPlan(told["Query Text"], rows, tuple(root.get("Output", ())), tuple(nodes(root)))
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[Node]:

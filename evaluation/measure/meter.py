@@ -69,7 +69,7 @@ class Meter:
         """What was sent and done since then."""
         work = self.counters.since(mark.snapshot)
         self.postgres.settle()
-        wire = self.counters.counted(self.postgres.log[mark.statements :])
+        wire = len(self.counters.counted(self.postgres.log[mark.statements :]))
         session = self.counters.session(work)
         commands = [name for name in self.redis.log[mark.commands :] if name not in ABOUT_THE_CONNECTION]
         return Spent(

@@ -1,7 +1,8 @@
 """The probe inside the serving process: it records statements, reads the pool and moves the clock.
 
 It is installed before the candidate is imported, and answers over a socket pair that only the harness holds.
-The count of Postgres (`counters.py`) decides; the probe adds the text and the parameters of each statement.
+What passes on the wire (`wire.py`) and what Postgres counts (`counters.py`) decides; the probe adds how the
+candidate wrote each statement, before a driver puts the parameters into it.
 """
 
 import json
@@ -27,7 +28,7 @@ class Probe:
     """Records every statement that SQLAlchemy sends from this process."""
 
     def __init__(self) -> None:
-        self.statements: list[dict[str, Any]] = []
+        self.statements: list[str] = []
         self.clock = Clock()
         self.engine: Any = None
         event.listen(Engine, "before_cursor_execute", self.record)
@@ -36,10 +37,8 @@ class Probe:
         self, conn: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool
     ) -> None:
         """Listen to SQLAlchemy's event `before_cursor_execute`."""
-        style = conn.dialect.paramstyle
         # Many sets of parameters are as many statements.
-        for one in parameters if many else [parameters]:
-            self.statements.append({"sql": statement, "parameters": one, "style": style})
+        self.statements += [statement] * (len(parameters) if many else 1)
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
         """Answer one question of the harness: `statements`, `count`, `advance`, `listening` or `pool`."""

@@ -17,13 +17,17 @@ SETTLE_DEADLINE_S = 3.0
 
 
 class Relay:
-    """Listens on a port of 127.0.0.1 and passes everything on; `log` holds what has passed, in order."""
+    """Listens on a port of 127.0.0.1; `log` holds the statements or commands that have passed, in order.
+
+    `plans` holds what Postgres told of them, where it was asked to (`plans.py`); all else is passed on.
+    """
 
     def __init__(self, url: str, wire: type[Wire]) -> None:
         self.target = urlsplit(url)._replace(query="")
         self.place = place_of(url)
         self.wire = wire
         self.log: list[str] = []
+        self.plans: list[str] = []
         self.open: set[Wire] = set()
         self.url = ""
         self.ready = threading.Event()
@@ -59,7 +63,7 @@ class Relay:
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection of the candidate until one of its two ends is closed."""
-        wire = self.wire(self.log)
+        wire = self.wire(self.log, self.plans)
         writers = [writer]
         try:
             server_reader, server_writer = await connected(*self.place)
@@ -71,8 +75,8 @@ class Relay:
             for task in (up, down):
                 task.cancel()
             await asyncio.gather(up, down, return_exceptions=True)
-        except OSError:
-            pass  # The service accepts no connection: neither do we.
+        except (OSError, asyncio.CancelledError):
+            pass  # The service accepts no connection, or we end: neither do we.
         finally:
             self.open.discard(wire)
             for one in writers:
@@ -117,6 +121,5 @@ async def pass_down(wire: Wire, reader: asyncio.StreamReader, client: asyncio.St
     """Everything from the server to the client, which can never know of an answer before we do."""
     with suppress(ConnectionError):
         while chunk := await reader.read(CHUNK_BYTES):
-            wire.from_server(chunk)
-            client.write(chunk)
+            client.write(wire.from_server(chunk))
             await client.drain()

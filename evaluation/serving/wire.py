@@ -1,4 +1,4 @@
-"""What passes between a candidate and its services: the statements and commands in two streams of bytes.
+"""What passes between a candidate and its services: statements, their plans, and commands.
 
 Postgres: https://www.postgresql.org/docs/current/protocol-message-formats.html. Redis: RESP.
 """
@@ -12,30 +12,35 @@ ENCRYPTION_REQUESTS = (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"\x00\x00\x00\x08\x
 
 
 class Wire(Protocol):
-    """One connection, as it is seen from between; whatever ends in it is added to a log."""
+    """One connection, as it is seen from between; what ends in it is added to a log, its plan to `plans`."""
 
-    def __init__(self, log: list[str]) -> None: ...
+    def __init__(self, log: list[str], plans: list[str]) -> None: ...
 
     def from_client(self, chunk: bytes) -> tuple[bytes, bytes]:
         """What to pass on to the server, and what to answer in its place."""
 
-    def from_server(self, chunk: bytes) -> None:
-        """Take note of an answer, before it is passed on."""
+    def from_server(self, chunk: bytes) -> bytes:
+        """Take note of an answer, and say what to pass on to the client."""
 
     def is_busy(self) -> bool:
         """Whether an answer is due or a transaction is open."""
 
 
 class Messages:
-    """Cuts a stream into messages: a letter, a length, a body. Bodies that nobody wants are not kept."""
+    """Cuts a stream into messages: a letter, a length, a body. Those that nobody wants are not kept."""
 
     def __init__(self, wanted: bytes) -> None:
         self.wanted = frozenset(wanted)
         self.rest = b""
         self.skipped = 0
 
-    def feed(self, chunk: bytes) -> Iterator[tuple[str, bytes]]:
-        """The wanted messages that end in this chunk."""
+    def feed(self, chunk: bytes) -> Iterator[tuple[str, bytes, bytes]]:
+        """The wanted messages that end in this chunk: letter, body, and all bytes; what is between, as bytes.
+
+        All bytes together are the stream, but for a wanted message that has not ended yet.
+        """
+        if self.skipped:
+            yield "", b"", chunk[: self.skipped]
         stream = self.rest + chunk[self.skipped :]
         self.skipped = max(0, self.skipped - len(chunk))
         at, size = 0, len(stream)
@@ -44,7 +49,9 @@ class Messages:
             if stream[at] in self.wanted:
                 if end > size:
                     break
-                yield chr(stream[at]), stream[at + 5 : end]
+                yield chr(stream[at]), stream[at + 5 : end], stream[at:end]
+            else:
+                yield "", b"", stream[at:end]
             at = end
         self.rest = stream[at:]
         self.skipped += max(0, at - size)
@@ -53,13 +60,14 @@ class Messages:
 class PostgresWire:
     """A connection to Postgres: every statement is logged when it has ended or failed.
 
-    A cursor that is read bit by bit is one statement, as it is in pg_stat_statements.
+    A cursor that is read bit by bit is one statement, as it is in pg_stat_statements. The plans that Postgres
+    sends where it is told to (`plans.py`) are kept here; the client does not get them.
     """
 
-    def __init__(self, log: list[str]) -> None:
-        self.log = log
+    def __init__(self, log: list[str], plans: list[str]) -> None:
+        self.log, self.plans = log, plans
         self.startup: bytes | None = b""
-        self.client, self.server = Messages(b"QPBEFS"), Messages(b"12CIsEVZ")
+        self.client, self.server = Messages(b"QPBEFS"), Messages(b"12CINsEVZ")
         self.due: deque[tuple[str, str]] = deque()
         self.prepared: dict[bytes, str] = {}
         self.portals: dict[bytes, str] = {}
@@ -88,7 +96,9 @@ class PostgresWire:
 
     def note_requests(self, chunk: bytes) -> None:
         """Remember what the server has to answer, in order."""
-        for kind, body in self.client.feed(chunk):
+        for kind, body, _ in self.client.feed(chunk):
+            if not kind:
+                continue
             names = body.split(b"\0", 2)
             text = ""
             match kind:
@@ -104,19 +114,30 @@ class PostgresWire:
                     self.portals[names[0]] = ""
             self.due.append((kind, text))
 
-    def from_server(self, chunk: bytes) -> None:
+    def from_server(self, chunk: bytes) -> bytes:
         """Log what has ended."""
-        for kind, body in self.server.feed(chunk):
-            if kind == "Z":
-                self.end_of_request(body)
-            elif not self.due:
-                continue  # A message about the session as a whole.
-            elif kind == "E":
-                self.failed()
-            elif self.due[0][0] in "QF":
-                self.completions += kind in "CV"
-            elif (text := self.due.popleft()[1]) and kind in "Cs":
-                self.log.append(text)
+        passed_on = []
+        for kind, body, sent in self.server.feed(chunk):
+            if kind == "N" and (plan := plan_in(body)):
+                self.plans.append(plan)
+                continue
+            passed_on.append(sent)
+            if kind and kind != "N":
+                self.note_answer(kind, body)
+        return b"".join(passed_on)
+
+    def note_answer(self, kind: str, body: bytes) -> None:
+        """Log what has ended with this message."""
+        if kind == "Z":
+            self.end_of_request(body)
+        elif not self.due:
+            pass  # A message about the session as a whole.
+        elif kind == "E":
+            self.failed()
+        elif self.due[0][0] in "QF":
+            self.completions += kind in "CV"
+        elif (text := self.due.popleft()[1]) and kind in "Cs":
+            self.log.append(text)
 
     def failed(self) -> None:
         """A statement failed; the server leaves out what follows it in the same request."""
@@ -146,10 +167,18 @@ def statements_in(text: str, completions: int) -> list[str]:
     return pieces if len(pieces) == completions else [text] * completions
 
 
+def plan_in(notice: bytes) -> str | None:
+    """The plan that auto_explain sends in a notice; None for any other notice."""
+    fields = {field[:1]: field[1:] for field in notice.split(b"\0") if field}
+    head, is_plan, plan = fields.get(b"M", b"").partition(b" plan:\n")
+    is_plan_of_ours = is_plan and fields.get(b"V") == b"INFO" and head.startswith(b"duration: ")
+    return plan.decode(errors="replace") if is_plan_of_ours else None
+
+
 class RedisWire:
     """A connection to Redis: the name of every command is logged when it is passed on."""
 
-    def __init__(self, log: list[str]) -> None:
+    def __init__(self, log: list[str], _: list[str]) -> None:
         self.log = log
         self.rest = b""
 
@@ -166,8 +195,9 @@ class RedisWire:
             self.rest = self.rest[end:]
         return chunk, b""
 
-    def from_server(self, chunk: bytes) -> None:
+    def from_server(self, chunk: bytes) -> bytes:
         """Answers are not looked at."""
+        return chunk
 
 
 def command_in(stream: bytes) -> tuple[str, int] | None:

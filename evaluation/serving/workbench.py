@@ -16,6 +16,7 @@ import redis
 from evaluation.addresses import other_database, redis_database, redis_login, with_login
 from evaluation.database import dataset
 from evaluation.database.counters import Counters
+from evaluation.database.plans import tell_plans
 from evaluation.environment import cleaned
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.services.cleaner import Cleaner
@@ -80,9 +81,10 @@ class Workbench:
         self.folder = folder
 
     @contextmanager
-    def stage(self, products: int) -> Iterator[Stage]:
+    def stage(self, products: int, *, with_plans: bool = False) -> Iterator[Stage]:
         """A stage with a fresh clone of the dataset of this many products.
 
+        With plans, Postgres tells how it ran each statement of the candidate; never where time is measured.
         What goes wrong on the clone or in the Redis database is the candidate's doing: CandidateError.
         """
         admin_url, redis_url = self.services.postgres_url, self.services.redis_url
@@ -95,6 +97,8 @@ class Workbench:
                 self.cleaner.role(role, admin_url)
             create_roles(admin_url, name, password, ours, our_password)
             stack.callback(drop_roles, admin_url, ours, name)
+            if with_plans:
+                tell_plans(admin_url, name)
             self.cleaner.database(name, admin_url)
             stack.callback(dataset.drop, admin_url, name)
             dataset.clone(admin_url, template, name, name, ours)

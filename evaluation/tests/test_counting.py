@@ -88,6 +88,8 @@ def written_in_bulk(connection: Connection) -> None:
         (sent("begin; select id from products limit 1; commit"), 1, 1),
         (sent("set statement_timeout = 0; show jit"), 0, 0),
         (sent("select 1"), 0, 0),
+        (sent("listen c; notify c; unlisten c"), 0, 0),
+        (sent("select pg_notify('c', 'a word')"), 0, 0),
         (sent("select typname from pg_type where oid = 23"), 0, 0),
         (sent(SEVERAL), 2, 2),
         (sent(f"select ';' from products limit 1; {SEVERAL}"), 3, 3),
@@ -106,6 +108,8 @@ def written_in_bulk(connection: Connection) -> None:
         "a transaction",
         "settings",
         "a ping",
+        "messages",
+        "a message by a function",
         "types",
         "several in a text",
         "several in a text with quotes",
@@ -214,4 +218,5 @@ def test_messages_are_found_however_the_stream_is_cut(size: int) -> None:
 
     found = [one for at in range(0, len(stream), size) for one in messages.feed(stream[at : at + size])]
 
-    assert found == [("C", b"SELECT 1\0"), ("Z", b"I")]
+    assert [(kind, body) for kind, body, _ in found if kind] == [("C", b"SELECT 1\0"), ("Z", b"I")]
+    assert b"".join(sent for *_, sent in found) == stream

@@ -13,15 +13,8 @@ from evaluation.addresses import other_database
 from evaluation.database import dataset
 from evaluation.database.dataset import SIZES
 from evaluation.database.expected import expected_products
-from evaluation.database.plans import explain
 from evaluation.errors import CandidateError
 from evaluation.serving.workbench import Stage, Workbench, open_workshop
-
-HIDDEN = """
-create function planted() returns integer language plpgsql as
-$$ begin execute 'create table planted ()'; return 1; end $$
-"""
-PAST_READ_ONLY = "commit; begin read write; create table planted (); commit"
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +27,6 @@ def bench() -> Iterator[Workbench]:
 def stage(bench: Workbench) -> Iterator[Stage]:
     with bench.stage(SIZES["small"]) as stage:
         yield stage
-
-
-def tables_called_planted(stage: Stage) -> int:
-    """How many there are in the database of the stage."""
-    with psycopg.connect(stage.admin_url) as connection:
-        return len(connection.execute("select 1 from pg_class where relname = 'planted'").fetchall())
 
 
 def test_a_candidate_can_enter_its_own_database_alone(bench: Workbench, stage: Stage) -> None:
@@ -79,41 +66,6 @@ def test_we_do_not_wait_for_ever_for_what_a_candidate_has_locked(stage: Stage) -
 def test_what_goes_wrong_in_the_database_of_a_candidate_is_its_own_doing(bench: Workbench) -> None:
     with pytest.raises(CandidateError, match="nowhere"), bench.stage(SIZES["small"]) as stage:
         expected_products(stage.admin_url, "join nowhere using (id)")
-
-
-@pytest.mark.parametrize(
-    ("style", "sql"),
-    [
-        ("pyformat", f"select 1; {PAST_READ_ONLY}"),
-        ("numeric_dollar", f"select 1; {PAST_READ_ONLY}"),
-        ("pyformat", "select planted()"),
-    ],
-    ids=["a second statement", "a second statement, numbered", "a function"],
-)
-def test_a_plan_is_taken_without_doing_what_the_statement_hides(stage: Stage, style: str, sql: str) -> None:
-    with psycopg.connect(stage.url) as connection:
-        connection.execute(HIDDEN.replace("create function", "create or replace function"))
-
-    with pytest.raises(psycopg.Error):
-        explain(stage.url, {"sql": sql, "style": style, "parameters": {} if style == "pyformat" else []})
-
-    assert tables_called_planted(stage) == 0
-
-
-def test_a_plan_of_a_statement_with_parameters_is_the_candidates(stage: Stage) -> None:
-    statements = {
-        "pyformat": (
-            "select id from products where id = any(%(ids)s) limit %(most)s",
-            {"ids": [3, 5, 7], "most": 2},
-        ),
-        "numeric_dollar": ("select id from products where id = any($1) limit $2", [[3, 5, 7], 2]),
-    }
-
-    for style, (sql, parameters) in statements.items():
-        plan = explain(stage.url, {"sql": sql, "style": style, "parameters": parameters})
-
-        assert plan is not None
-        assert (plan.rows, plan.relations) == (2, {"products"})
 
 
 def test_a_counted_text_is_never_run(bench: Workbench, stage: Stage) -> None:

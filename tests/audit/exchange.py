@@ -13,7 +13,7 @@ import httpx
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request and its answer; `sent` is the body as sent, `statements` those that the hooks saw, if known.
+    """A request and its answer; `sent` is the body as sent, `statements` those that it cost, if known.
 
     `alone` says that no other request of the suite was under way in the same server meanwhile.
     """
@@ -26,7 +26,7 @@ class Exchange:
     headers: httpx.Headers
     sent: bytes
     elapsed_s: float
-    statements: tuple[dict[str, Any], ...] | None = None
+    statements: tuple[str, ...] | None = None
     alone: bool = True
 
     @property

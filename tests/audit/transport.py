@@ -5,15 +5,13 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from random import Random
-from typing import Any
 
 import httpx
 
-from evaluation.errors import CandidateError
 from evaluation.serving.clients import drawn
 from evaluation.serving.connection import DEADLINE_S, LARGEST_BYTES, AnswerError, TooLargeError, unpacked
-from evaluation.serving.server import Server
 from tests.audit.exchange import Exchange
+from tests.observing import Observer
 
 
 def whole(response: httpx.Response, deadline: float) -> bytes:
@@ -39,9 +37,9 @@ def whole(response: httpx.Response, deadline: float) -> bytes:
 class AuditedTransport(httpx.HTTPTransport):
     """Sends requests as ever, and reports each with its whole answer and its statements."""
 
-    def __init__(self, server: Server, report: Callable[[Exchange], None], *, verify: bool) -> None:
+    def __init__(self, observer: Observer, report: Callable[[Exchange], None], *, verify: bool) -> None:
         super().__init__(verify=verify)
-        self.server = server
+        self.observer = observer
         self.report = report
         self.lock = threading.Lock()
         self.random = Random()
@@ -57,7 +55,7 @@ class AuditedTransport(httpx.HTTPTransport):
             self.under_way += 1
             self.began += 1
             number, was_alone = self.began, self.under_way == 1
-            known = self.statements_so_far() if was_alone else None
+            mark = len(self.observer.relay.log)
         started = time.perf_counter()
         try:
             response = super().handle_request(request)
@@ -67,7 +65,7 @@ class AuditedTransport(httpx.HTTPTransport):
             with self.lock:
                 self.under_way -= 1
                 alone = was_alone and self.began == number
-                statements = self.statements_since(known) if alone and known is not None else None
+            statements = tuple(self.observer.sent_since(mark)) if alone else None
         self.report(
             Exchange(
                 method=request.method,
@@ -85,18 +83,3 @@ class AuditedTransport(httpx.HTTPTransport):
         return httpx.Response(
             response.status_code, headers=response.headers, content=None, stream=httpx.ByteStream(sent)
         )
-
-    def statements_so_far(self) -> int | None:
-        """How many statements the hooks have seen; None where the probe does not answer."""
-        try:
-            count: int = self.server.ask("count")["count"]
-        except CandidateError:
-            return None
-        return count
-
-    def statements_since(self, known: int) -> tuple[dict[str, Any], ...] | None:
-        """The statements that the hooks have seen since then."""
-        try:
-            return tuple(self.server.ask("statements", since=known)["statements"])
-        except CandidateError:
-            return None
