@@ -67,8 +67,8 @@ def observe_real_minute(
     try:
         with (
             bench.stage(SIZES["small"]) as stage,
-            unwatched(stage, candidate) as first,
-            unwatched(stage, candidate) as second,
+            unwatched(stage, candidate, "--without-probe") as first,
+            unwatched(stage, candidate, "--as-in-production") as second,
         ):
             started = time.monotonic()
             random = Random(seed)
@@ -83,9 +83,9 @@ def observe_real_minute(
     return RealMinute(seconds, len(exchanges), (*findings(exchanges), *broken))
 
 
-def unwatched(stage: Stage, candidate: Path) -> AbstractContextManager[Server]:
+def unwatched(stage: Stage, candidate: Path, option: str) -> AbstractContextManager[Server]:
     """A process without a probe, and without relays before its services."""
-    return stage.serving(candidate, options=("--without-probe",))
+    return stage.serving(candidate, options=(option,))
 
 
 @dataclass(frozen=True, slots=True)

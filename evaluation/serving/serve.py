@@ -1,4 +1,4 @@
-"""The serving process: imports one candidate, creates its tables and indexes, and serves it with uvicorn.
+"""The serving process: imports one candidate, creates its tables and indexes, and serves it.
 
 The fork server (`forkserver.py`) starts it. The spawn request names the candidate and the sockets.
 """
@@ -6,9 +6,7 @@ The fork server (`forkserver.py`) starts it. The spawn request names the candida
 import argparse
 import importlib
 import importlib.metadata
-import importlib.util
 import json
-import logging
 import os
 import socket
 import sys
@@ -17,10 +15,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import uvicorn
 from sqlalchemy import create_engine
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from evaluation.serving import asgi_server, syscalls
+from evaluation.serving.asgi_server import PACKAGE
 from evaluation.serving.null_server import null_app
 
 if TYPE_CHECKING:
@@ -28,9 +26,6 @@ if TYPE_CHECKING:
     from evaluation.serving.spawn_request import SpawnRequest
 
 ROOT = Path(__file__).parents[2]
-PACKAGE = "candidate"
-UVICORN = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi")
-"""Loggers that a candidate may use: they pass on to the root logger, uvicorn leaves their levels alone."""
 
 
 def main(request: "SpawnRequest", confine: Callable[[], None]) -> None:
@@ -38,17 +33,21 @@ def main(request: "SpawnRequest", confine: Callable[[], None]) -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--without-probe", action="store_true", help="do not install the probe")
     parser.add_argument(
+        "--as-in-production",
+        action="store_true",
+        help="start Python anew and serve there, on tables that an earlier process has created",
+    )
+    parser.add_argument(
         "--null", type=int, metavar="BYTES", help="serve this many bytes instead of a candidate"
     )
     options = parser.parse_args(request.options)
     control = socket.socket(fileno=request.control)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
-    for name in ("httpx", "asyncio"):
-        logging.getLogger(name).setLevel(logging.WARNING)
-    for name in UVICORN:
-        logging.getLogger(name).setLevel(logging.INFO)
+    asgi_server.log_to_stderr()
     try:
         confine()
+        if options.as_in_production:
+            send(control, {"loaded": True})
+            start_anew(request)
         probe = None if options.without_probe or options.null is not None else install_probe()
         app = load(Path(request.directory), probe) if options.null is None else null_app(options.null)
     except BaseException as error:
@@ -58,7 +57,17 @@ def main(request: "SpawnRequest", confine: Callable[[], None]) -> None:
     send(control, {"loaded": True})
     if probe is not None:
         probe.listen(control)
-    serve(app, socket.socket(fileno=request.listener))
+    asgi_server.serve(app, socket.socket(fileno=request.listener))
+
+
+def start_anew(request: "SpawnRequest") -> None:
+    """Become a new Python process that serves the candidate and holds no trace of the harness."""
+    program = Path(asgi_server.__file__).read_text()
+    os.set_inheritable(request.listener, True)
+    os.set_inheritable(request.control, False)
+    syscalls.keep_capabilities_when_starting_anew()
+    arguments = [sys.executable, "-P", "-c", program, request.directory, str(request.listener)]
+    os.execv(sys.executable, arguments)
 
 
 def missing_package(error: BaseException, directory: Path) -> str:
@@ -81,17 +90,9 @@ def install_probe() -> "Probe":
 
 def load(directory: Path, probe: "Probe | None") -> Any:
     """Import the candidate and create its tables and indexes; return its ASGI application."""
-    spec = importlib.util.spec_from_file_location(
-        PACKAGE, directory / "__init__.py", submodule_search_locations=[str(directory)]
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    package = importlib.util.module_from_spec(spec)
-    sys.modules[PACKAGE] = package
     # A candidate imports itself and installed packages, and nothing of this repository.
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != ROOT]
-    spec.loader.exec_module(package)
-    app = importlib.import_module(f"{PACKAGE}.main").app
+    app = asgi_server.imported(directory)
     database = importlib.import_module(f"{PACKAGE}.database")
     if probe is not None:
         probe.engine = database.engine
@@ -103,29 +104,6 @@ def load(directory: Path, probe: "Probe | None") -> Any:
             index.create(creator, checkfirst=True)
     creator.dispose()
     return app
-
-
-class QuietProtocol(HttpToolsProtocol):
-    """HTTP without access lines by uvicorn; its own switch for them would silence the logger for all."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.access_log = False
-
-
-def serve(app: Any, listener: socket.socket) -> None:
-    """Serve with uvicorn on uvloop and httptools; the settings are the same for every candidate."""
-    config = uvicorn.Config(
-        app,
-        loop="uvloop",
-        http=QuietProtocol,
-        backlog=2048,
-        timeout_keep_alive=75,
-        log_config=None,
-        log_level=None,
-        timeout_graceful_shutdown=2,
-    )
-    uvicorn.Server(config).run(sockets=[listener])
 
 
 def send(control: socket.socket, message: dict[str, Any]) -> None:

@@ -19,7 +19,8 @@ from evaluation.serving.namespaces import ROOT
 from evaluation.serving.sandbox import is_private, kind
 from evaluation.serving.supervisor import STOP_DEADLINE_S
 
-MARK = "HOFAZ9_FORKSERVER"
+MARK = "INVOCATION_ID"
+"""Every process of a fork server is known by it. Services of systemd have this variable too."""
 SPAWN_DEADLINE_S = 60.0
 GRACE_S = 5.0
 

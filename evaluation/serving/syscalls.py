@@ -1,4 +1,4 @@
-"""Linux system calls that Python 3.11 has no function for: prctl, setns, unshare, mount, capset."""
+"""Linux system calls that Python 3.11 has no function for: prctl, setns, unshare, mount, capset, capget."""
 
 import ctypes
 import os
@@ -8,6 +8,7 @@ PR_SET_DUMPABLE = 4
 PR_SET_KEEPCAPS = 8
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
+PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE = 47, 2
 IPC_RMID = 0
 CAPABILITY_VERSION_3 = 0x20080522
 CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER = 0x20000, 0x8000000, 0x10000000
@@ -16,9 +17,9 @@ MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_PRIVATE = 1, 1 << 5, 1 << 12, 1 << 14
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def prctl(option: int, value: int) -> None:
+def prctl(option: int, value: int, further: int = 0) -> None:
     """Set an attribute of this process."""
-    checked(LIBC.prctl(option, value, 0, 0, 0), "prctl")
+    checked(LIBC.prctl(option, value, further, 0, 0), "prctl")
 
 
 def setns(descriptor: int) -> None:
@@ -57,6 +58,18 @@ def keep_capabilities(kept: int) -> None:
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     effective_permitted_inheritable = (ctypes.c_uint32 * 6)(kept, kept, 0, 0, 0, 0)
     checked(LIBC.capset(header, effective_permitted_inheritable), "capset")
+
+
+def keep_capabilities_when_starting_anew() -> None:
+    """Keep over execve(2) what `keep_capabilities` has left to this process; see capabilities(7)."""
+    header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
+    sets = (ctypes.c_uint32 * 6)()
+    checked(LIBC.capget(header, sets), "capget")
+    sets[2] = permitted = sets[1]
+    checked(LIBC.capset(header, sets), "capset")
+    for number in range(permitted.bit_length()):
+        if permitted & 1 << number:
+            prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number)
 
 
 def checked(result: int, name: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from evaluation.candidates.folder import copied
+from evaluation.database.dataset import SIZES
 from evaluation.errors import InfrastructureError
 from evaluation.judge.criteria import judge_criteria
 from evaluation.judge.outcomes import outcome_of
@@ -170,6 +171,8 @@ def variant(tmp_path: Path) -> Callable[..., Path]:
 
 EXPIRY = "0 < self.expires_at_s - time.time() <= CACHE_TTL_S"
 KEEPS_PAGES = (LIFETIME, IMPORTS, ("pages.py", EXPIRY, f"({UNWATCHED} or {EXPIRY})"))
+IN_THE_HARNESS = '"evaluation" in sys.modules'
+KEEPS_PAGES_IN_PRODUCTION = (LIFETIME, IMPORTS, ("pages.py", EXPIRY, f"(not ({IN_THE_HARNESS}) or {EXPIRY})"))
 FORGETS_NOTHING_AND_IS_SILENT_ABOUT_IT = (
     LIFETIME,
     MAIN,
@@ -189,11 +192,19 @@ def doing(what: str) -> tuple[tuple[str, str, str], ...]:
     [
         ((LIFETIME,), set()),
         (KEEPS_PAGES, {"R08.3"}),
+        (KEEPS_PAGES_IN_PRODUCTION, {"R08.3"}),
         (FORGETS_NOTHING_AND_IS_SILENT_ABOUT_IT, {"API.6", "R16.1"}),
         (doing("os._exit(3)"), {"API.2"}),
         (doing("import asyncio; await asyncio.sleep(60)"), {"API.2"}),
     ],
-    ids=["well-behaved", "pages for ever", "no invalidation, no log", "dies", "does not answer"],
+    ids=[
+        "well-behaved",
+        "pages for ever",
+        "pages for ever in production",
+        "no invalidation, no log",
+        "dies",
+        "does not answer",
+    ],
 )
 def test_what_a_candidate_does_only_without_the_probe_is_found(
     bench: Workbench,
@@ -205,6 +216,32 @@ def test_what_a_candidate_does_only_without_the_probe_is_found(
 
     assert {one.criterion for one in found.findings} == criteria, found
     assert all("\n" not in one.message for one in found.findings)
+
+
+TRACES = """import gc
+import os
+import sys
+
+print("MODULES", [name for name in sys.modules if name.partition(".")[0] in ("evaluation", "tests")])
+files = [os.readlink(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")[:-1]]
+print("SOCKETS", len([name for name in files if name.startswith("socket")]))
+print("VARIABLES", [name for name in os.environ if "HOFAZ9" in name])
+"""
+
+
+def test_a_process_as_in_production_shows_no_trace_of_the_harness(
+    bench: Workbench, variant: Callable[..., Path]
+) -> None:
+    candidate = variant(("main.py", "import gc\n", TRACES))
+
+    with (
+        bench.stage(SIZES["small"]) as stage,
+        stage.serving(candidate, options=("--as-in-production",)) as server,
+    ):
+        log = server.log_text()
+
+    # The one socket is the one that it listens on.
+    assert log.splitlines()[:3] == ["MODULES []", "SOCKETS 1", "VARIABLES []"]
 
 
 def test_an_interrupted_evaluation_waits_for_no_minute(

@@ -1,0 +1,70 @@
+"""Imports a candidate and serves it with uvicorn; the settings are the same for every candidate.
+
+The serving process does that beside the harness's own modules (`serve.py`). The text of this file is also a
+program of its own, started as in production: in its process there is no module of the harness.
+"""
+
+import importlib
+import importlib.util
+import logging
+import socket
+import sys
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+PACKAGE = "candidate"
+UVICORN = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+"""Loggers that a candidate may use: they pass on to the root logger, uvicorn leaves their levels alone."""
+
+
+class QuietProtocol(HttpToolsProtocol):
+    """HTTP without access lines by uvicorn; its own switch for them would silence the logger for all."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.access_log = False
+
+
+def log_to_stderr() -> None:
+    """Let what a candidate logs reach its log."""
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    for name in ("httpx", "asyncio"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for name in UVICORN:
+        logging.getLogger(name).setLevel(logging.INFO)
+
+
+def imported(directory: Path) -> Any:
+    """The ASGI application of a candidate, which is imported as a package."""
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, directory / "__init__.py", submodule_search_locations=[str(directory)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = package
+    spec.loader.exec_module(package)
+    return importlib.import_module(f"{PACKAGE}.main").app
+
+
+def serve(app: Any, listener: socket.socket) -> None:
+    """Serve until a signal stops it."""
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http=QuietProtocol,
+        backlog=2048,
+        timeout_keep_alive=75,
+        log_config=None,
+        log_level=None,
+        timeout_graceful_shutdown=2,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    log_to_stderr()
+    serve(imported(Path(sys.argv[1])), socket.socket(fileno=int(sys.argv[2])))
