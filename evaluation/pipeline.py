@@ -47,6 +47,7 @@ from evaluation.measure.tampering import (
 )
 from evaluation.measure.work import measure_work
 from evaluation.records import (
+    Broken,
     CpuCost,
     Evaluation,
     LoadSample,
@@ -190,7 +191,7 @@ def measure(shop: Workshop, candidates: list[Path], settings: Settings, progress
             content=content_digest(path),
             growth=costs,
             cpu=requested.cpu,
-            broken=tested.found.broken,
+            broken=requested.broken + tested.found.broken,
             real_minute=tested.real_minute,
         )
         for path, tested, requested, costs in zip(candidates, tests, requests, growth, strict=True)
@@ -205,6 +206,7 @@ class Requests:
     cpu: tuple[CpuCost, ...]
     load: tuple[LoadSample, ...]
     signals: tuple[Signal, ...]
+    broken: tuple[Broken, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +225,7 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
         progress(f"{candidate.name}: counting the work of single requests")
         with metered(stage, candidate) as (server, meter):
             work = measure_work(server, meter)
-        cost = measure_cpu(stage, candidate)
+        cost, broken = measure_cpu(stage, candidate)
         load: tuple[LoadSample, ...] = ()
         if settings.with_load:
             progress(f"{candidate.name}: measuring load with 500 clients")
@@ -232,7 +234,7 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
             progress(f"{candidate.name}: measuring a minute of popular pages")
             load += measure_long(stage, candidate)
         signals = [*signals_in_work(work), *roles_taken(stage), *rows_lost(stage, settings.products)]
-    return Requests(work, (cost,), load, (*signals, *files_changed(files, candidate)))
+    return Requests(work, (cost,), load, (*signals, *files_changed(files, candidate)), broken)
 
 
 def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Progress) -> list[Tests]:

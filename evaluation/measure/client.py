@@ -13,12 +13,14 @@ import sys
 import time
 from collections import deque
 from dataclasses import asdict
+from random import Random
 from typing import Any
 
 import httptools
 import uvloop
 
 from evaluation.measure.traffic import LoadPlan, Request, Result
+from evaluation.serving.clients import drawn
 
 BUFFER_BYTES = 1 << 18
 RECONNECT_DELAY_S = 0.01
@@ -34,7 +36,7 @@ class Load:
     def __init__(self, plan: LoadPlan) -> None:
         self.plan = plan
         self.requests = [Request(**request) for request in plan.requests]
-        known: dict[str, bytes] = {}
+        known: dict[str, tuple[bytes, bytes]] = {}
         self.encoded = [known.setdefault(repr(r), r.encoded()) for r in self.requests]
         self.result = Result()
         self.place = plan.first
@@ -139,6 +141,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, load: Load, port: int) -> None:
         self.load = load
         self.port = port
+        self.headers = headers_of_a_client(port)
         self.buffer = bytearray(BUFFER_BYTES)
         self.view = memoryview(self.buffer)
         self.transport: asyncio.Transport | None = None
@@ -173,7 +176,8 @@ class Connection(asyncio.BufferedProtocol):
         self.load.in_flight.add(self)
         self.floor = None if self.chunks is None else dict(self.load.versions)
         self.began = due if due is not None else time.perf_counter()
-        self.transport.write(self.load.encoded[index])
+        before, after = self.load.encoded[index]
+        self.transport.write(before + self.headers + after)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """asyncio: the buffer for the next bytes."""
@@ -254,6 +258,13 @@ class Connection(asyncio.BufferedProtocol):
         """Close the connection."""
         if self.transport is not None:
             self.transport.close()
+
+
+def headers_of_a_client(port: int) -> bytes:
+    """The headers of an ordinary client that unpacks gzip: a candidate does not know the load by them."""
+    _, headers = drawn(Random())
+    found = {"Host": f"127.0.0.1:{port}", "Accept-Encoding": "gzip, deflate", **headers}
+    return "".join(f"{name}: {value}\r\n" for name, value in found.items()).encode()
 
 
 def cpu_seconds() -> float:

@@ -13,7 +13,8 @@ from typing import Any
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.measure.rounds import run_client
 from evaluation.measure.scenarios import FIRST_PAGE, gets
-from evaluation.records import CpuCost
+from evaluation.measure.under_load import broken_under_load
+from evaluation.records import Broken, CpuCost
 from evaluation.serving.connection import AnswerError, Connection
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage
@@ -32,19 +33,22 @@ KEEP_NONE = 1
 """A client keeps the body of every request whose number leaves the rest 1; dividing by 1 leaves no rest."""
 
 
-def measure_cpu(stage: Stage, candidate: Path) -> CpuCost:
+def measure_cpu(stage: Stage, candidate: Path) -> tuple[CpuCost, tuple[Broken, ...]]:
     """The CPU time of a warm first page, and of as many bytes from the null server, in one run.
 
-    The candidate's process has no probe in it, and neither has the null server.
+    The candidate's process has no probe in it, and neither has the null server. Told beside it are criteria
+    that the process was seen to break meanwhile.
     """
     with stage.serving(candidate, options=("--without-probe",)) as server:
         try:
             size, first_s = first_page(server)
         except AnswerError as error:
             failure = "timeout" if isinstance(error.__cause__, TimeoutError) else str(error)
-            return CpuCost(SCENARIO, 0, None, None, {failure: 1})
+            return CpuCost(SCENARIO, 0, None, None, {failure: 1}), ()
+        is_slow = first_s > SLOW_S
         with stage.serving(candidate, options=("--null", str(size))) as null:
-            return cost_beside(server, null, is_slow=first_s > SLOW_S)
+            cost = cost_beside(server, null, is_slow=is_slow)
+        return cost, broken_under_load(stage, server, cost.requests, 1 if is_slow else CLIENTS)
 
 
 def first_page(server: Server) -> tuple[int, float]:

@@ -14,15 +14,13 @@ class Request:
     headers: dict[str, str] = field(default_factory=dict)
     write: int | None = None
 
-    def encoded(self) -> bytes:
-        """The request as bytes on the wire."""
-        # The headers are those of curl, so that a candidate does not know the load by them.
-        lines = [f"{self.method} {self.path} HTTP/1.1", "Host: localhost", "User-Agent: curl/8.14.1"]
-        lines += ["Accept: */*", "Accept-Encoding: deflate, gzip"]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
+    def encoded(self) -> tuple[bytes, bytes]:
+        """The request as bytes on the wire: what comes before and what follows the headers of a client."""
+        lines = [f"{name}: {value}" for name, value in self.headers.items()]
         if self.body:
             lines += ["Content-Type: application/json", f"Content-Length: {len(self.body.encode())}"]
-        return "\r\n".join([*lines, "", self.body]).encode()
+        rest = "\r\n".join([*lines, "", self.body])
+        return f"{self.method} {self.path} HTTP/1.1\r\n".encode(), rest.encode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,8 +43,9 @@ def variant(tmp_path: Path, before: str) -> Path:
 
 
 def test_a_warm_page_of_the_reference_is_cheap(stage: Stage) -> None:
-    cost = measure_cpu(stage, REFERENCE)
+    cost, broken = measure_cpu(stage, REFERENCE)
 
+    assert broken == ()
     assert is_cheap([cost]), cost
     assert set(cost.outcomes) == {"200"}
     assert cost.requests > 100, cost
@@ -54,15 +55,41 @@ def test_cpu_time_that_a_warm_page_needs_is_found(stage: Stage, tmp_path: Path) 
     # A slow machine's null server was seen to need 0.12 ms; a hundred times as much is still too much.
     burns = "until = time.thread_time() + 0.02\n        while time.thread_time() < until: pass"
 
-    cost = measure_cpu(stage, variant(tmp_path, burns))
+    cost, _ = measure_cpu(stage, variant(tmp_path, burns))
 
     assert cost.candidate_us is not None
     assert cost.candidate_us > 20_000
     assert not is_cheap([cost])
 
 
+REPEATS = """
+_served, kept = app, []
+async def app(scope, receive, send):
+    is_page = scope.get("path") == "/products"
+    if is_page and len(kept) > 1:
+        for message in kept:
+            await send(message)
+        return
+    async def keep(message):
+        is_page and kept.append(message)
+        await send(message)
+    await _served(scope, receive, keep)
+"""
+
+
+def test_a_candidate_that_repeats_an_answer_under_load_is_found(stage: Stage, tmp_path: Path) -> None:
+    made = variant(tmp_path, "pass")
+    (made / "main.py").write_text((REFERENCE / "main.py").read_text() + REPEATS)
+
+    cost, broken = measure_cpu(stage, made)
+
+    assert is_cheap([cost]), cost
+    assert [one.criterion for one in broken] == ["R16.1", "API.6"], broken
+    assert broken[0].message == f"1 lines in the log for {cost.requests} requests under load"
+
+
 def test_the_baseline_is_found_costly(stage: Stage) -> None:
-    cost = measure_cpu(stage, BASELINE)
+    cost, _ = measure_cpu(stage, BASELINE)
 
     assert not is_cheap([cost])
     assert (ratio(cost) or 1000) > 100, cost
@@ -71,7 +98,7 @@ def test_the_baseline_is_found_costly(stage: Stage) -> None:
 def test_a_candidate_that_falls_silent_is_recorded(stage: Stage, tmp_path: Path) -> None:
     silent = variant(tmp_path, "asked > 1 and await __import__('asyncio').sleep(60)")
 
-    cost = measure_cpu(stage, silent)
+    cost, _ = measure_cpu(stage, silent)
 
     assert (cost.requests, cost.candidate_us) == (0, None)
     assert set(cost.outcomes) == {"timeout"}
@@ -81,7 +108,7 @@ def test_a_candidate_that_falls_silent_is_recorded(stage: Stage, tmp_path: Path)
 def test_a_candidate_that_never_answers_is_recorded(stage: Stage, tmp_path: Path) -> None:
     silent = variant(tmp_path, "await __import__('asyncio').sleep(60)")
 
-    cost = measure_cpu(stage, silent)
+    cost, _ = measure_cpu(stage, silent)
 
     assert cost.outcomes == {"timeout": 1}
     assert not is_cheap([cost])

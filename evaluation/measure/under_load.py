@@ -1,0 +1,68 @@
+"""Looks at a candidate where its CPU time is taken: it does there what it does everywhere else."""
+
+import json
+import time
+from contextlib import closing
+from secrets import token_hex
+
+from evaluation.database.expected import expected_products
+from evaluation.measure.answers import check_bodies
+from evaluation.measure.exchanges import LOGGED, SEEN_AT_ONCE, lines_about
+from evaluation.measure.rounds import run_client
+from evaluation.measure.scenarios import FIRST_PAGE, gets
+from evaluation.records import Broken
+from evaluation.serving.connection import AnswerError, Connection
+from evaluation.serving.server import Server
+from evaluation.serving.workbench import Stage
+
+LOG_S, PAUSE_S = 5.0, 0.2
+READS_AFTER_A_WRITE = 40
+READING_S = 5.0
+
+
+def broken_under_load(stage: Stage, server: Server, answered: int, clients: int) -> tuple[Broken, ...]:
+    """Criteria that a process breaks which has answered so many requests for the first page.
+
+    Every one of them has a line in the log, and after a write the same clients see what was written.
+    """
+    lines = lines_in_time(server, answered)
+    found = []
+    if lines < answered:
+        found.append(Broken(LOGGED, f"{lines} lines in the log for {answered} requests under load"))
+    checked, wrong = read_after_write(stage, server, clients)
+    if wrong:
+        message = f"{wrong} of {checked} pages under load did not show a write that had been answered before"
+        found.append(Broken(SEEN_AT_ONCE, message))
+    return tuple(found)
+
+
+def lines_in_time(server: Server, wanted: int) -> int:
+    """How many lines about the first page the log has, when they are enough or have stopped coming."""
+    path = FIRST_PAGE.partition("?")[0]
+    deadline, found = time.monotonic() + LOG_S, 0
+    while True:
+        before, found = found, lines_about("GET", path, server.log_text())
+        if found >= wanted or found == before or time.monotonic() > deadline:
+            return found
+        time.sleep(PAUSE_S)
+
+
+def read_after_write(stage: Stage, server: Server, clients: int) -> tuple[int, int]:
+    """Rename a product of the first page, then ask for it; how many bodies were checked, and are wrong."""
+    [first] = expected_products(stage.admin_url, "where is_active order by id limit 1")
+    content = json.dumps({"name": f"Renamed {token_hex(6)}"}).encode()
+    with closing(Connection(server.port, READING_S)) as connection:
+        try:
+            connection.ask("PUT", f"/products/{first['id']}", {"Content-Type": "application/json"}, content)
+        except AnswerError:
+            return 0, 0  # How writes are answered is asked elsewhere.
+    plan = {
+        "ports": [server.port],
+        "clients": clients,
+        "requests": gets([FIRST_PAGE]),
+        "seconds": READING_S,
+        "stop_after": READS_AFTER_A_WRITE if clients > 1 else 1,
+        "keep_every": 2,
+    }
+    [result] = run_client([plan])
+    return check_bodies(stage.admin_url, result["kept"])
