@@ -118,7 +118,8 @@ def lines_about(method: str, path: str, log: str) -> int:
     """How many lines have this method as a word, and exactly this path."""
     word = re.compile(rf"(?<![A-Za-z]){method}(?![A-Za-z])")
     place = re.compile(rf"(?<![\w/.%-]){re.escape(path)}(?![\w/%-])")
-    return sum(bool(word.search(line) and place.search(line)) for line in log.splitlines())
+    lines = (line for line in log.splitlines() if path in line)
+    return sum(bool(word.search(line) and place.search(line)) for line in lines)
 
 
 def log_findings(exchanges: Sequence[Exchange], logs: Sequence[str]) -> Iterator[Broken]:

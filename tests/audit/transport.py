@@ -45,6 +45,7 @@ class AuditedTransport(httpx.HTTPTransport):
         self.random = Random()
         self.under_way = 0
         self.began = 0
+        self.may_hang_up = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """httpx: one request, one response."""
@@ -58,7 +59,7 @@ class AuditedTransport(httpx.HTTPTransport):
             mark = len(self.observer.relay.log)
         started = time.perf_counter()
         try:
-            response = super().handle_request(request)
+            response = self.answer(request)
             sent = whole(response, started + DEADLINE_S)
         finally:
             elapsed_s = time.perf_counter() - started
@@ -66,6 +67,7 @@ class AuditedTransport(httpx.HTTPTransport):
                 self.under_way -= 1
                 alone = was_alone and self.began == number
             statements = tuple(self.observer.sent_since(mark)) if alone else None
+        self.may_hang_up = response.status_code >= 500
         self.report(
             Exchange(
                 method=request.method,
@@ -83,3 +85,15 @@ class AuditedTransport(httpx.HTTPTransport):
         return httpx.Response(
             response.status_code, headers=response.headers, content=None, stream=httpx.ByteStream(sent)
         )
+
+    def answer(self, request: httpx.Request) -> httpx.Response:
+        """The answer to a request, which is sent again where the server has just hung up after a 5xx.
+
+        uvicorn does so behind an answer when an exception went through the application.
+        """
+        try:
+            return super().handle_request(request)
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            if not self.may_hang_up:
+                raise
+            return super().handle_request(request)
