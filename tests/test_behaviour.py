@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from evaluation.database.expected import difference, expected_products
+from evaluation.database.plans import QueryPlan, read_plan
 from tests.conftest import Subject, pages
 
 
@@ -20,6 +21,34 @@ def test_the_first_page_is_what_the_database_holds(api: Subject) -> None:
 
     assert not difference(page["items"], rows(api, "where is_active order by id limit 20"))
     assert sum(item["review_count"] for item in page["items"]) == 785
+
+
+TABLES = {"categories", "inventory", "products", "reviews", "users"}
+
+
+def rows_read(plans: list[QueryPlan], table: str) -> float:
+    """How many rows of a table have been read, or of tables that a candidate has added for itself."""
+    nodes = [node for plan in plans for node in plan.nodes if node.relation]
+    added = {node.relation for node in nodes if node.relation not in TABLES}
+    own = {name for name in added if name and not name.startswith("pg_")}
+    return float("inf") if own else sum(node.rows_examined for node in nodes if node.relation == table)
+
+
+@pytest.mark.criterion("API.2")
+def test_what_is_answered_was_read_from_the_tables(own: Subject) -> None:
+    answered = {"categories": 0, "products": 0}
+    for path, table in {
+        "/categories": "categories",
+        "/products?limit=3&category_id=13": "products",
+        "/products/701": "products",
+        "/products/batch?ids=702,703": "products",
+    }.items():
+        content = own.json(path)
+        found = content.get("items", [content]) if isinstance(content, dict) else content
+        answered[table] += len(found)
+        read = rows_read([read_plan(one) for one in own.observer.relay.plans], table)
+
+        assert read >= answered[table] > 0, f"after {path}: {answered}, {read:.0f} rows of {table} were read"
 
 
 @pytest.mark.criterion("API.3")

@@ -6,7 +6,6 @@ from the tables is an honest mistake: it breaks a criterion.
 
 import json
 import random
-import secrets
 import statistics
 import time
 from contextlib import closing
@@ -15,14 +14,13 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from typing import Any
 
-import psycopg
-
 from evaluation.candidates.fingerprint import changed, fingerprint
 from evaluation.database import dataset
 from evaluation.database.dataset import SIZES
 from evaluation.database.expected import difference, expected_categories, expected_products
 from evaluation.database.hiding import means_to_hide
 from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.measure.changed_rows import PAGES, change_rows, details, random_requests, row_counts
 from evaluation.measure.meter import Mark, Meter, metered
 from evaluation.measure.work import fetch
 from evaluation.records import Broken, Signal, WorkSample
@@ -42,28 +40,6 @@ WRITE_S, LONGEST_BYTES = 30.0, 1 << 20
 SLOWER = 5.0
 SLOWER_AT_LEAST_MS = 50.0
 
-PAGES = {
-    "/products?limit=9": "where is_active order by id limit 9",
-    "/products?limit=6&is_active=false": "where not is_active order by id limit 6",
-    "/products?limit=7&category_id=13": "where is_active and category_id = 13 order by id limit 7",
-}
-
-CHANGES = """
-update products set name = 'N' || md5(id || %(salt)s), price = 1 + id %% 97 where id %% 3 = %(rest)s;
-update products set is_active = not is_active where id %% 11 = %(rest)s;
-insert into reviews (product_id, author_id, rating, title, body, created_at)
-select id, 1 + id %% 500, 1 + id %% 5, 'T' || md5(id || %(salt)s), md5(%(salt)s || id),
-       date_trunc('second', now()) from products
-where id %% 7 = %(rest)s;
-update categories set description = md5(id || %(salt)s) where id %% 5 = %(rest)s;
-update inventory set quantity = quantity + 1 + %(rest)s where product_id %% 2 = 0;
-"""
-
-ROWS = """
-select (select count(*) from categories), (select count(*) from users), (select count(*) from products),
-       (select count(*) from inventory), (select count(*) from reviews)
-"""
-
 
 @dataclass(frozen=True, slots=True)
 class Findings:
@@ -78,12 +54,12 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> Findings:
     signals: list[Signal] = []
     broken: list[Broken] = []
     with bench.stage(SIZES["small"]) as stage:
-        change_rows(stage)
+        far = change_rows(stage)
         rows = row_counts(stage)
         with metered(stage, candidate) as (server, meter):
-            watched_ms = observe_with_probe(Observation(server, stage, meter, signals, broken))
+            watched_ms = observe_with_probe(Observation(server, stage, meter, far, signals, broken))
         with metered(stage, candidate, ("--without-probe",)) as (server, meter):
-            unwatched_ms = observe_without_probe(Observation(server, stage, meter, signals, broken))
+            unwatched_ms = observe_without_probe(Observation(server, stage, meter, far, signals, broken))
         signals += roles_taken(stage)
         signals += [Signal("hidden_work", what) for what in means_to_hide(stage.admin_url)]
         rows_after = row_counts(stage)
@@ -93,12 +69,6 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> Findings:
         detail = f"{watched_ms:.1f} ms a request with the probe, {unwatched_ms:.1f} ms without it"
         signals.append(Signal("watched_is_faster", detail))
     return Findings(tuple(signals), tuple(broken))
-
-
-def row_counts(stage: Stage) -> tuple[int, ...]:
-    """The number of rows of every table."""
-    with psycopg.connect(stage.admin_url) as connection:
-        return connection.execute(ROWS.encode()).fetchone() or ()
 
 
 def signals_in_work(work: tuple[WorkSample, ...]) -> tuple[Signal, ...]:
@@ -142,23 +112,14 @@ def files_changed(before: dict[Path, str], candidate: Path) -> list[Signal]:
     return [Signal("files_changed", named)]
 
 
-def change_rows(stage: Stage) -> None:
-    """Change the seeded rows at random, so that no candidate can know them."""
-    values = {"salt": secrets.token_hex(8), "rest": secrets.randbelow(3)}
-    with psycopg.connect(stage.admin_url, autocommit=True) as connection:
-        for statement in CHANGES.split(";"):
-            if statement.strip():
-                connection.execute(statement.encode(), values)
-        connection.execute("analyze")
-
-
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One server that is observed, and what was found so far."""
+    """One server that is observed, the id of its last product, and what was found so far."""
 
     server: Server
     stage: Stage
     meter: Meter
+    far: int
     signals: list[Signal]
     broken: list[Broken]
 
@@ -221,7 +182,7 @@ def observe_with_probe(observation: Observation) -> float:
     """Check first requests, background work and the probe; return the median ms of a request."""
     observation.first_request("/categories", expected_categories(observation.stage.admin_url))
     median_ms = warm_up(observation.server)
-    for path, rest in {**PAGES, **details()}.items():
+    for path, rest in {**PAGES, **details(observation.far)}.items():
         count_before, before = observation.server.ask("count")["count"], observation.meter.mark()
         statements = observation.first_products(path, rest)
         by_hooks = observation.server.ask("count")["count"] - count_before
@@ -255,7 +216,7 @@ def observe_with_probe(observation: Observation) -> float:
 def observe_without_probe(observation: Observation) -> float:
     """Check first requests in a process without the probe, against the budgets too; return the median ms."""
     median_ms = warm_up(observation.server)
-    for path, (criterion, rest) in random_requests().items():
+    for path, (criterion, rest) in random_requests(observation.far).items():
         statements = observation.first_products(path, rest, headers_of_somebody())
         if statements >= BUDGET:
             message = f"GET {path}: {statements} statements in a process without the probe"
@@ -269,24 +230,6 @@ def headers_of_somebody() -> dict[str, str]:
     return drawn(random.Random())[1]
 
 
-def random_requests() -> dict[str, tuple[str, str]]:
-    """Paths that nobody can foresee, the criteria of their budgets, and the SQL that selects the products."""
-    found = {}
-    for category in random.sample(range(14, 40), 3):
-        limit, is_active = random.randint(10, 30), random.choice(("true", "false"))
-        path = f"/products?limit={limit}&category_id={category}&is_active={is_active}"
-        where = f"where is_active = {is_active} and category_id = {category}"
-        found[path] = ("R02.1", f"{where} order by id limit {limit}")
-    one, *several = random.sample(range(1100, 1900), 12)
-    found[f"/products/{one}"] = ("R02.2", f"where id = {one}")
-    listed = ",".join(map(str, several))
-    found[f"/products/batch?ids={listed}"] = (
-        "R02.2",
-        f"where id in ({listed}) order by array_position(array[{listed}], id)",
-    )
-    return found
-
-
 def warm_up(server: Server) -> float:
     """Warm the server with requests of every kind; return the median ms of a request for one product."""
     for path in ("/categories", "/products?limit=2", "/products/batch?ids=1,2"):
@@ -297,11 +240,6 @@ def warm_up(server: Server) -> float:
         fetch(server, f"/products/{number}")
         times.append(1000 * (time.perf_counter() - started))
     return statistics.median(times[3:])
-
-
-def details() -> dict[str, str]:
-    """Paths of three random products, and the SQL that selects each."""
-    return {f"/products/{number}": f"where id = {number}" for number in random.sample(range(100, 900), 3)}
 
 
 def body_of(server: Server, path: str, headers: dict[str, str] | None = None) -> bytes:
