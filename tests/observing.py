@@ -67,8 +67,9 @@ class Observer:
         yield spent
         done = self.counters.since(before)
         self.relay.settle()
-        spent.counted = [work for work in done if not self.counters.is_about_the_session(work.sql)]
+        # What was sent comes first: some texts cannot be told any more once Postgres has taken constants out.
         spent.sent = self.counters.counted(self.relay.log[sent:])
+        spent.counted = [work for work in done if not self.counters.is_about_the_session(work.sql)]
         spent.told = self.relay.plans[told:]
         ran = sum(work.calls for work in spent.counted if work.is_top)
         assert ran <= len(spent.sent), f"statements past the relay: {spent.explain()}"
