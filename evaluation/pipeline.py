@@ -171,7 +171,7 @@ def prepared_workshop(settings: Settings, progress: Progress) -> Iterator[Worksh
 
 
 def measure(shop: Workshop, candidates: list[Path], settings: Settings, progress: Progress) -> list[Measured]:
-    """Measure private copies: work and load one candidate after another, the suites side by side."""
+    """Measure private copies, one after another: a candidate finds no other one to harm."""
     copies = [copied(path, shop.folder / "served" / secrets.token_hex(4) / path.name) for path in candidates]
     with ExitStack() as stack:
         benches = [stack.enter_context(shop.workbench()) for _ in copies]
@@ -238,9 +238,9 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
 
 
 def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Progress) -> list[Tests]:
-    """Run the suite, the search for tampering and a real minute on all candidates, side by side."""
+    """Run the suite, the search for tampering and a real minute on one candidate after another."""
     finished, interrupted = [], Event()
-    with ThreadPoolExecutor(max(1, len(places))) as executor:
+    with ThreadPoolExecutor(1) as executor:
         running = executor.map(
             lambda place: measure_tests(*place, seed=seed, progress=progress, interrupted=interrupted), places
         )
@@ -254,6 +254,7 @@ def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Pr
         except BaseException:
             # Nobody waits for the end of what does not count any more.
             interrupted.set()
+            executor.shutdown(wait=False, cancel_futures=True)
             tied.kill_all()
             for bench, _ in places:
                 bench.forkservers.kill_servers()
@@ -264,10 +265,7 @@ def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Pr
 def measure_tests(
     bench: Workbench, candidate: Path, *, seed: int, progress: Progress, interrupted: Event
 ) -> Tests:
-    """Run the suite, the search for tampering and a real minute at the same time.
-
-    No speed is measured, so other candidates may run too.
-    """
+    """Run the suite, the search for tampering and a real minute at the same time: no speed is measured."""
     progress(f"{candidate.name}: running the suite")
     services, files = bench.services, fingerprint(candidate)
     with ThreadPoolExecutor(2) as executor:
