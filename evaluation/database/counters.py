@@ -57,6 +57,7 @@ and state in ('active', 'idle in transaction')
 """
 
 
+ROLLED_BACK = "select xact_rollback from pg_stat_database where datname = %(stage)s"
 SESSIONS = "select count(*) from pg_stat_activity where usename = %(stage)s"
 
 
@@ -110,6 +111,11 @@ class Counters:
     def sessions(self) -> int:
         """The number of the candidate's connections, to whatever database."""
         row = self.connection.execute(SESSIONS, self.names).fetchone()
+        return row[0] if row else 0
+
+    def rolled_back(self) -> int:
+        """The number of transactions in the stage's database that failed or were rolled back."""
+        row = self.connection.execute(ROLLED_BACK, self.names).fetchone()
         return row[0] if row else 0
 
     def snapshot(self) -> Snapshot:

@@ -50,6 +50,7 @@ LOG_S = 5.0
 CHECKS = 3
 """How many clients ask each process for each listing after the minute."""
 CATEGORIES = 41
+FEW_STATEMENTS, BUDGET = "R02.1", 5
 PATIENT = "options=-c%20statement_timeout%3D5s"
 """For our own connections: a candidate that keeps locks ends its minute, and does not block us."""
 
@@ -75,8 +76,13 @@ def observe_real_minute(
             # Each for one purpose: that writes are seen by other processes too is not asked here.
             categories = random.sample(range(1, CATEGORIES + 1), 4)
             minute = Minute(stage, (first, second), random, categories, interrupted, exchanges)
-            live(minute, wait_s)
-            broken += check_log(exchanges, (first, second), interrupted)
+            with closing(stage.counters()) as counters:
+                before, rolled_back = counters.snapshot(), counters.rolled_back()
+                live(minute, wait_s)
+                broken += check_log(exchanges, (first, second), interrupted)
+                done = counters.since(before)
+                calls = sum(work.calls for work in done) - counters.session(done)
+                broken += check_statements(calls, counters.rolled_back() - rolled_back, len(exchanges))
     except CandidateError as error:
         broken.append(Broken(RIGHT, f"without the probe: {in_one_line(error)}"))
     seconds = round(time.monotonic() - started, 1)
@@ -275,6 +281,14 @@ def check_log(exchanges: list[Exchange], servers: tuple[Server, ...], interrupte
     while unlogged(exchanges, [server.log_text() for server in servers]) and is_in_time():
         sleep(0.1, interrupted)
     return list(log_findings(exchanges, [server.log_text() for server in servers]))
+
+
+def check_statements(calls: int, rolled_back: int, requests: int) -> list[Broken]:
+    """No more statements than so many requests may cost, and no more that failed: those are not counted."""
+    if max(calls, rolled_back) < BUDGET * requests:
+        return []
+    told = f"{calls} statements and {rolled_back} transactions that were not committed"
+    return [Broken(FEW_STATEMENTS, f"{told} for {requests} requests in a real minute without the probe")]
 
 
 def sleep(seconds: float, interrupted: Event) -> None:

@@ -55,7 +55,8 @@ class AuditedTransport(httpx.HTTPTransport):
         with self.lock:
             self.under_way += 1
             self.began += 1
-            number, was_alone = self.began, self.under_way == 1
+            # What an earlier request has left to do is not taken for work of this one.
+            number, was_alone = self.began, self.under_way == 1 and not self.observer.relay.busy()
             mark = len(self.observer.relay.log)
         started = time.perf_counter()
         try:
