@@ -33,6 +33,8 @@ AUDITOR = Auditor()
 LOG_DEADLINE_S = 5.0
 EMPTY_CATEGORY = 42
 """No seeded product is in it."""
+HOST = "catalog.example"
+"""For questions to two processes that must get the same bytes: `next` may be a whole URL."""
 NO_LONG_WAIT = "-c lock_timeout=5s"
 """For the suite's own connections: a candidate that leaks transactions fails a test and does not block it."""
 

@@ -62,7 +62,7 @@ def arrived(waiting: Callable[[], int], wanted: int, next_s: float) -> int:
 
 HEALTH_S, RETURN_S = 5.0, 15.0
 """More than the contract allows, for a busy machine is no slow candidate. What is held up takes for ever."""
-ARRIVAL_S, NEXT_S = 3.0, 0.7
+ARRIVAL_S, NEXT_S = 8.0, 0.7
 MOST_THREADS = 60
 ANSWER_S = 15.0
 DETAILS = [f"/products/{number}" for number in range(1301, 1421)]
@@ -83,7 +83,7 @@ def test_the_pool_names_room_for_fifty_connections_and_a_wait_of_thirty_seconds(
 def test_requests_beyond_the_pool_wait_for_a_connection_and_are_answered(own: Subject) -> None:
     listings = [f"/products?limit={n}&category_id={n}" for n in range(1, 31)]
     batches = [f"/products/batch?ids={n},{n + 1}" for n in range(301, 331)]
-    seen = while_waiting(own, [*DETAILS[:60], *listings, *batches], backends=50, held_s=3.0)
+    seen = while_waiting(own, [*DETAILS[:60], *listings, *batches], backends=50, held_s=8.0)
 
     assert seen.statuses == {"200": 120}, seen.statuses
     assert seen.backends <= 100, f"{seen.backends} connections for 120 requests"

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from tests.audit.tables import LIFETIME_S
-from tests.conftest import EMPTY_CATEGORY, Subject
+from tests.conftest import EMPTY_CATEGORY, HOST, Subject
 from tests.passing_time import pass_time
 
 TAGGED = ["/products?limit=3", "/products/12"]
@@ -12,7 +12,7 @@ TAGGED = ["/products?limit=3", "/products/12"]
 
 def tag_of(subject: Subject, path: str) -> str:
     """The current tag of an answer."""
-    etag: str | None = subject.get(path).headers.get("etag")
+    etag: str | None = subject.get(path, host=HOST).headers.get("etag")
     assert etag, "no ETag"
     return etag
 

@@ -13,6 +13,7 @@ from evaluation.database.expected import difference
 from evaluation.records import Broken
 
 RIGHT, LINKED, SEEN_AT_ONCE, FRESH, LOGGED = "API.2", "API.4", "API.6", "R08.3", "R16.1"
+FEW_STATEMENTS, BUDGET = "R02.1", 5
 SHOWN = ("user-agent", "accept-encoding", "if-none-match", "content-type")
 PLAIN = re.compile(r"[A-Za-z0-9/_-]+")
 """Paths that look the same however they are written."""
@@ -130,3 +131,11 @@ def log_findings(exchanges: Sequence[Exchange], logs: Sequence[str]) -> Iterator
         counted = f"{sum(missing.values())} of {len(exchanges)} requests without a line in the log"
         first = f"{lines} of {len(alike)} like {alike[-1].told()}"
         yield Broken(LOGGED, f"{counted}, among them {first}")
+
+
+def check_statements(calls: int, rolled_back: int, requests: int) -> list[Broken]:
+    """No more statements than so many requests may cost, and no more that failed: those are not counted."""
+    if max(calls, rolled_back) < BUDGET * requests:
+        return []
+    told = f"{calls} statements and {rolled_back} transactions that were not committed"
+    return [Broken(FEW_STATEMENTS, f"{told} for {requests} requests in a real minute without the probe")]

@@ -26,6 +26,7 @@ from evaluation.measure.exchanges import (
     Exchange,
     Rows,
     Wanted,
+    check_statements,
     content_of,
     findings,
     log_findings,
@@ -50,7 +51,6 @@ LOG_S = 5.0
 CHECKS = 3
 """How many clients ask each process for each listing after the minute."""
 CATEGORIES = 41
-FEW_STATEMENTS, BUDGET = "R02.1", 5
 PATIENT = "options=-c%20statement_timeout%3D5s"
 """For our own connections: a candidate that keeps locks ends its minute, and does not block us."""
 
@@ -281,14 +281,6 @@ def check_log(exchanges: list[Exchange], servers: tuple[Server, ...], interrupte
     while unlogged(exchanges, [server.log_text() for server in servers]) and is_in_time():
         sleep(0.1, interrupted)
     return list(log_findings(exchanges, [server.log_text() for server in servers]))
-
-
-def check_statements(calls: int, rolled_back: int, requests: int) -> list[Broken]:
-    """No more statements than so many requests may cost, and no more that failed: those are not counted."""
-    if max(calls, rolled_back) < BUDGET * requests:
-        return []
-    told = f"{calls} statements and {rolled_back} transactions that were not committed"
-    return [Broken(FEW_STATEMENTS, f"{told} for {requests} requests in a real minute without the probe")]
 
 
 def sleep(seconds: float, interrupted: Event) -> None:

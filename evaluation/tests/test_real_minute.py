@@ -187,6 +187,18 @@ def doing(what: str) -> tuple[tuple[str, str, str], ...]:
     return LIFETIME, MAIN, ("main.py", loading, f"    if {UNWATCHED}:\n        {what}\n\n{loading}")
 
 
+ONE_BY_ONE = """for number in range(1, 61):
+            async with SessionLocal() as db:
+                await crud.get_product(db, number)"""
+FAILING = """for _ in range(100):
+            async with SessionLocal() as db:
+                try:
+                    await db.execute(__import__("sqlalchemy").text("select 1 / 0"))
+                except Exception:
+                    pass"""
+"""Statements that fail are counted by no counter of Postgres."""
+
+
 @pytest.mark.parametrize(
     ("changes", "criteria"),
     [
@@ -194,6 +206,8 @@ def doing(what: str) -> tuple[tuple[str, str, str], ...]:
         (KEEPS_PAGES, {"R08.3"}),
         (KEEPS_PAGES_IN_PRODUCTION, {"R08.3"}),
         (FORGETS_NOTHING_AND_IS_SILENT_ABOUT_IT, {"API.6", "R16.1"}),
+        (doing(ONE_BY_ONE), {"R02.1"}),
+        (doing(FAILING), {"R02.1"}),
         (doing("os._exit(3)"), {"API.2"}),
         (doing("import asyncio; await asyncio.sleep(60)"), {"API.2"}),
     ],
@@ -202,6 +216,8 @@ def doing(what: str) -> tuple[tuple[str, str, str], ...]:
         "pages for ever",
         "pages for ever in production",
         "no invalidation, no log",
+        "one by one",
+        "failing",
         "dies",
         "does not answer",
     ],
