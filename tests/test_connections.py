@@ -215,7 +215,10 @@ def test_requests_that_break_give_their_connections_back(own: Subject) -> None:
     kinds += [[f"/products/batch?ids={number}" for number in range(1, 1 + TIMES)]]
     for paths in kinds:
         outcomes = burst(own.server.port, paths, RETURN_S).outcomes
-        assert all(status.startswith("5") for status in outcomes), f"{paths[0]}: {outcomes}"
+        # A listing that is often asked for may have been made at the start.
+        answered = {status for status in outcomes if not status.startswith("5")}
+        assert answered <= {"200"}, f"{paths[0]}: {outcomes}"
+        assert outcomes.keys() > answered, f"{paths[0]}: {outcomes}"
     own.sql("alter table elsewhere rename to categories")
     check_connections(own, "requests that break")
 
