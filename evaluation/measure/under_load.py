@@ -15,7 +15,7 @@ from evaluation.serving.connection import AnswerError, Connection
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage
 
-LOG_S, PAUSE_S = 5.0, 0.2
+QUIET_S, PAUSE_S = 1.0, 0.1
 READS_AFTER_A_WRITE = 40
 READING_S = 5.0
 
@@ -37,14 +37,15 @@ def broken_under_load(stage: Stage, server: Server, answered: int, clients: int)
 
 
 def lines_in_time(server: Server, wanted: int) -> int:
-    """How many lines about the first page the log has, when they are enough or have stopped coming."""
+    """How many lines about the first page the log has, when they are enough or none has come for a while."""
     path = FIRST_PAGE.partition("?")[0]
-    deadline, found = time.monotonic() + LOG_S, 0
-    while True:
+    found, deadline = 0, time.monotonic() + QUIET_S
+    while found < wanted and time.monotonic() < deadline:
         before, found = found, lines_about("GET", path, server.log_text())
-        if found >= wanted or found == before or time.monotonic() > deadline:
-            return found
+        if found > before:
+            deadline = time.monotonic() + QUIET_S
         time.sleep(PAUSE_S)
+    return found
 
 
 def read_after_write(stage: Stage, server: Server, clients: int) -> tuple[int, int]:
