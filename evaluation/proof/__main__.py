@@ -16,13 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError
+from evaluation.judge.cpu import is_cheap
+from evaluation.measure.cpu import measure_cpu
 from evaluation.measure.settings import Settings
 from evaluation.measure.suite import run_share
 from evaluation.pipeline import ROOT, prepared_workshop
 from evaluation.proof.determinism import STUDIES, kinds, run_study
 from evaluation.proof.patched import PATCHES, graded, header, patched
-from evaluation.serving.workbench import Workshop
+from evaluation.serving.workbench import Workbench, Workshop
 
 MATRIX = ROOT / "instances" / "mutants.json"
 WORKERS = 2
@@ -115,12 +118,14 @@ def run_mutant(shop: Workshop, patch: Path, *, whole: bool, is_stopped: bool) ->
         only = None if whole else requirement
         with shop.workbench() as bench:
             urls = (bench.services.postgres_url, bench.services.redis_url)
-            run = run_share(["tests"], patched(shop, patch), *urls, shop.folder, only, is_stopped=is_stopped)
+            folder = patched(shop, patch)
+            run = run_share(["tests"], folder, *urls, shop.folder, only, is_stopped=is_stopped)
+            costly = found_costly(bench, folder) if requirement == "R01" else ()
     except CandidateError as error:
         return Finding(patch.stem, False, f"cannot be run: {error}")
     # An error alone means that the candidate did not start: no test killed the mutant, its patch is broken.
     broken = {t.nodeid: t.requirement or "API" for t in run.tests if t.outcome == "failed"}
-    own = tuple(sorted(nodeid for nodeid, judged in broken.items() if judged == requirement))
+    own = (*costly, *sorted(nodeid for nodeid, judged in broken.items() if judged == requirement))
     others = tuple(sorted(set(broken.values()) - {requirement}))
     errors = sum(test.outcome == "error" for test in run.tests)
     killers = own[0].removeprefix("tests/") if own and is_stopped else len(own)
@@ -128,6 +133,13 @@ def run_mutant(shop: Workshop, patch: Path, *, whole: bool, is_stopped: bool) ->
     summary += f", {errors} errors" if errors and not broken else ""
     summary += f", also noticed by {', '.join(others)}" if others else ""
     return Finding(patch.stem, bool(own), summary, own, others)
+
+
+def found_costly(bench: Workbench, folder: Path) -> tuple[str, ...]:
+    """R01.2 is judged beside the suite: by the CPU time of a warm answer, beside the null server's."""
+    with bench.stage(SIZES["standard"]) as stage:
+        cost, _ = measure_cpu(stage, folder)
+    return () if is_cheap([cost]) else (f"R01.2 ({cost.candidate_us} us, null server {cost.null_us} us)",)
 
 
 def run_whole(shop: Workshop, patch: Path, expected: str) -> Finding:
