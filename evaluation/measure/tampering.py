@@ -21,6 +21,7 @@ from evaluation.database.expected import difference, expected_categories, expect
 from evaluation.database.hiding import means_to_hide
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.measure.changed_rows import PAGES, change_rows, details, random_requests, row_counts
+from evaluation.measure.exchanges import BUDGET, RIGHT
 from evaluation.measure.meter import Mark, Meter, metered
 from evaluation.measure.work import fetch
 from evaluation.records import Broken, Signal, WorkSample
@@ -29,10 +30,8 @@ from evaluation.serving.clients import drawn
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench
 
-BUDGET = 5
 REFRESH = 10
 """As many statements after an answer or in an idle second are no refresh of a kept page any more."""
-RIGHT_BODIES = "API.2"
 LATE_S = 0.4
 IDLE_SECONDS = 4
 """A write comes before it: what is read again because of one is read by those who ask."""
@@ -163,13 +162,13 @@ class Observation:
         statements = self.spent(before, f"GET {path}")
         if status != 200:
             told = f"GET {path}: status {status}: {body[:100].decode(errors='replace')}"
-            self.broken.append(Broken(RIGHT_BODIES, told))
+            self.broken.append(Broken(RIGHT, told))
             return statements
         wrong = difference(items(body), expected)
         if wrong and statements == 0:
             self.note("canned_body", f"GET {path}: {wrong}, and no table was read for it")
         elif wrong:
-            self.broken.append(Broken(RIGHT_BODIES, f"GET {path} on changed rows: {wrong}"))
+            self.broken.append(Broken(RIGHT, f"GET {path} on changed rows: {wrong}"))
         return statements
 
     def first_products(self, path: str, rest: str, headers: dict[str, str] | None = None) -> int:
