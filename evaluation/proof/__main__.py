@@ -1,7 +1,7 @@
 """Proof of the grader: `python -m evaluation.proof KIND [NAME...]`.
 
 Every mutant (a reference with one mutation) must fail a test of the requirement that it breaks. Every
-alternative (another solution) must be resolved, unless its patch names what it does not meet. Every
+alternative (another solution) must be resolved, or miss the requirements that its patch names. Every
 cheat must get the outcome that its patch expects. `determinism` grades the reference, two mutants and
 two alternatives many times; the verdicts must be the same every time. `timing` does that with 500
 clients (profile `full`), for the reference and for a candidate whose answers are late.
@@ -25,6 +25,7 @@ from evaluation.measure.suite import run_share
 from evaluation.pipeline import ROOT, prepared_workshop
 from evaluation.proof.determinism import STUDIES, kinds, run_study
 from evaluation.proof.patched import PATCHES, graded, header, patched
+from evaluation.records import Outcome
 from evaluation.serving.workbench import Workbench, Workshop
 
 MATRIX = ROOT / "instances" / "mutants.json"
@@ -80,8 +81,8 @@ def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) ->
 
     runs: dict[str, Callable[[Workshop, Path], Finding]] = {
         "mutants": mutant,
-        "alternatives": lambda shop, path: run_whole(shop, path, header(path, "Expect", "resolved")),
-        "cheats": lambda shop, path: run_whole(shop, path, header(path, "Expect")),
+        "alternatives": run_alternative,
+        "cheats": run_cheat,
     }
     findings = run_all(chosen, runs[options.kind])
     bad = [finding.name for finding in findings if not finding.good]
@@ -142,13 +143,28 @@ def found_costly(bench: Workbench, folder: Path) -> tuple[str, ...]:
     return () if is_cheap([cost]) else (f"R01.2 ({cost.candidate_us} us, null server {cost.null_us} us)",)
 
 
-def run_whole(shop: Workshop, patch: Path, expected: str) -> Finding:
-    """Grade a patched reference, and compare its outcome with the expected one."""
+def run_alternative(shop: Workshop, patch: Path) -> Finding:
+    """Grade another solution: it meets every requirement but those that its patch names as broken."""
+    breaks = header(patch, "Breaks")
+
+    def is_expected(outcome: Outcome, unmet: list[str]) -> bool:
+        return outcome.name == ("unresolved" if breaks else "resolved") and ", ".join(unmet) == breaks
+
+    return run_whole(shop, patch, is_expected)
+
+
+def run_cheat(shop: Workshop, patch: Path) -> Finding:
+    """Grade a cheat: its outcome is the one that its patch names."""
+    return run_whole(shop, patch, lambda outcome, _: outcome.name == header(patch, "Expect"))
+
+
+def run_whole(shop: Workshop, patch: Path, is_expected: Callable[[Outcome, list[str]], bool]) -> Finding:
+    """Grade a patched catalog; whether that is good, its outcome and the requirements not met say."""
     try:
-        outcome, _ = graded(shop, patched(shop, patch), SETTINGS)
+        outcome, verdicts = graded(shop, patched(shop, patch), SETTINGS)
     except CandidateError as error:
         return Finding(patch.stem, False, f"cannot be run: {error}")
-    good = outcome.name == expected
+    good = is_expected(outcome, [verdict.requirement for verdict in verdicts if verdict.passed is False])
     reason = " ".join(outcome.reason.split())[:160]
     return Finding(patch.stem, good, f"{outcome.name}{' as expected' if good else ''}: {reason}")
 

@@ -68,6 +68,14 @@ def test_what_goes_wrong_in_the_database_of_a_candidate_is_its_own_doing(bench: 
         expected_products(stage.admin_url, "join nowhere using (id)")
 
 
+def test_a_login_takes_one_round_of_hashing(bench: Workbench, stage: Stage) -> None:
+    with psycopg.connect(bench.services.postgres_url) as admin:
+        stored = admin.execute("select rolname, rolpassword from pg_authid where rolcanlogin").fetchall()
+
+    assert {stage.role, stage.ours} <= {role for role, _ in stored}
+    assert all(password.startswith("SCRAM-SHA-256$1:") for _, password in stored), stored
+
+
 def test_a_counted_text_is_never_run(bench: Workbench, stage: Stage) -> None:
     text = (
         "select 1 from pg_type; commit; reset role; begin read write; create role planted superuser; commit"

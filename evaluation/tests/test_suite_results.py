@@ -52,11 +52,20 @@ def test_other_tests_stay_as_they_are() -> None:
 def test_the_audit_runs_in_every_process_and_every_other_file_in_one() -> None:
     files = ["tests/test_a.py", suite.IN_EVERY_SHARE, "tests/test_b.py", "tests/test_c.py"]
 
-    first, second = suite.shares(files)
+    shares = suite.shares(files)
 
-    assert first[-1] == second[-1] == suite.IN_EVERY_SHARE
-    assert sorted([*first[:-1], *second[:-1]]) == ["tests/test_a.py", "tests/test_b.py", "tests/test_c.py"]
-    assert suite.shares(files[:1]) == [["tests/test_a.py"], []]
+    assert len(shares) == suite.SHARES
+    assert {share[-1] for share in shares} == {suite.IN_EVERY_SHARE}
+    others = sorted(file for share in shares for file in share[:-1])
+    assert others == ["tests/test_a.py", "tests/test_b.py", "tests/test_c.py"]
+    assert suite.shares(files[:1]) == [["tests/test_a.py"], *[[]] * (suite.SHARES - 1)]
+
+
+def test_the_longest_file_runs_beside_all_others() -> None:
+    files = [f"tests/test_{name}.py" for name in ("behaviour", "connections", "indexes", "timing", "walk")]
+
+    assert ["tests/test_connections.py"] in suite.shares(files)
+    assert all(Path("tests", f"test_{name}.py").exists() for name in suite.SECONDS)
 
 
 def test_the_suite_gets_the_seed_and_its_results_are_read(
