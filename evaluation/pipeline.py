@@ -32,6 +32,7 @@ from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge
 from evaluation.measure.cpu import measure_cpu
 from evaluation.measure.growth import CATALOGS, measure_growth
+from evaluation.measure.in_production import count_in_production
 from evaluation.measure.load import measure_load, measure_long
 from evaluation.measure.meter import metered
 from evaluation.measure.real_minute import observe_real_minute
@@ -265,15 +266,17 @@ def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Pr
 def measure_tests(
     bench: Workbench, candidate: Path, *, seed: int, progress: Progress, interrupted: Event
 ) -> Tests:
-    """Run the suite, the search for tampering and a real minute at the same time: no speed is measured."""
+    """Run the suite and look at the candidate in other ways at the same time: no speed is measured."""
     progress(f"{candidate.name}: running the suite")
     services, files = bench.services, fingerprint(candidate)
-    with ThreadPoolExecutor(2) as executor:
+    with ThreadPoolExecutor(3) as executor:
         tampering = executor.submit(look_for_tampering, bench, candidate)
+        production = executor.submit(count_in_production, bench, candidate)
         minute = executor.submit(observe_real_minute, bench, candidate, seed, interrupted)
         suite = run_suite(candidate, services.postgres_url, services.redis_url, bench.folder, seed)
     found = tampering.result()
-    found = replace(found, signals=(*found.signals, *files_changed(files, candidate)))
+    signals = (*found.signals, *files_changed(files, candidate))
+    found = Findings(signals, (*found.broken, *production.result()))
     return Tests(suite, found, minute.result())
 
 

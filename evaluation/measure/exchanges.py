@@ -133,9 +133,18 @@ def log_findings(exchanges: Sequence[Exchange], logs: Sequence[str]) -> Iterator
         yield Broken(LOGGED, f"{counted}, among them {first}")
 
 
-def check_statements(calls: int, rolled_back: int, requests: int) -> list[Broken]:
-    """No more statements than so many requests may cost, and no more that failed: those are not counted."""
+def check_statements(calls: int, rolled_back: int, requests: int, where: str) -> tuple[Broken, ...]:
+    """No more statements than so many requests may cost, and no more that failed.
+
+    Postgres counts no statement that fails, but every transaction that is not committed.
+    """
     if max(calls, rolled_back) < BUDGET * requests:
-        return []
+        return ()
     told = f"{calls} statements and {rolled_back} transactions that were not committed"
-    return [Broken(FEW_STATEMENTS, f"{told} for {requests} requests in a real minute without the probe")]
+    return (Broken(FEW_STATEMENTS, f"{told} for {requests} requests {where}"),)
+
+
+def in_one_line(error: Exception) -> str:
+    """The beginning and the end of what an error says."""
+    first, *more = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
+    return f"{first[:300]} ... {more[-1][:300]}" if more else first[:600]

@@ -29,6 +29,7 @@ from evaluation.measure.exchanges import (
     check_statements,
     content_of,
     findings,
+    in_one_line,
     log_findings,
     unlogged,
     what_is_broken,
@@ -82,7 +83,9 @@ def observe_real_minute(
                 broken += check_log(exchanges, (first, second), interrupted)
                 done = counters.since(before)
                 calls = sum(work.calls for work in done) - counters.session(done)
-                broken += check_statements(calls, counters.rolled_back() - rolled_back, len(exchanges))
+                rolled_back = counters.rolled_back() - rolled_back
+                where = "in a real minute without the probe"
+                broken += check_statements(calls, rolled_back, len(exchanges), where)
     except CandidateError as error:
         broken.append(Broken(RIGHT, f"without the probe: {in_one_line(error)}"))
     seconds = round(time.monotonic() - started, 1)
@@ -298,9 +301,3 @@ def relative(link: str) -> str:
 def is_tag(found: str) -> bool:
     """Whether this can be sent back as a tag."""
     return bool(found) and found.isascii() and found.isprintable()
-
-
-def in_one_line(error: Exception) -> str:
-    """The beginning and the end of what an error says."""
-    first, *more = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]
-    return f"{first[:300]} ... {more[-1][:300]}" if more else first[:600]

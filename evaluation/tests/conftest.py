@@ -3,11 +3,15 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from evaluation import cli
+from evaluation.candidates.folder import copied
 from evaluation.environment import cleaned
+
+ROOT = Path(__file__).parents[2]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -44,3 +48,18 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
         return cli.main()
 
     return main
+
+
+@pytest.fixture
+def variant(tmp_path: Path) -> Callable[..., Path]:
+    """A function that makes the reference with other text in its files, given as (file, old, new)."""
+
+    def made(*changes: tuple[str, str, str]) -> Path:
+        folder = copied(ROOT / "repository_after", tmp_path / "variant")
+        for name, old, new in changes:
+            text = (folder / name).read_text()
+            assert old in text, f"{name} has no {old!r}"
+            (folder / name).write_text(text.replace(old, new))
+        return folder
+
+    return made

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from evaluation.candidates.folder import copied
 from evaluation.database.dataset import SIZES
 from evaluation.errors import InfrastructureError
 from evaluation.judge.criteria import judge_criteria
@@ -27,7 +26,6 @@ from evaluation.serving.workbench import Workbench, open_workbench
 from evaluation.tests.test_judge import by_criterion
 from evaluation.tests.test_reporting import report
 
-REFERENCE = Path(__file__).parents[2] / "repository_after"
 SEED = 7
 LIFETIME = ("config.py", "CACHE_TTL_S = 60", "CACHE_TTL_S = 3")
 SHORT_WAIT_S = 4.0
@@ -152,21 +150,6 @@ def test_a_report_without_a_real_minute_can_still_be_read_and_judged() -> None:
 def bench() -> Iterator[Workbench]:
     with open_workbench() as bench:
         yield bench
-
-
-@pytest.fixture
-def variant(tmp_path: Path) -> Callable[..., Path]:
-    """A function that makes the reference with other text in its files, given as (file, old, new)."""
-
-    def made(*changes: tuple[str, str, str]) -> Path:
-        folder = copied(REFERENCE, tmp_path / "variant")
-        for name, old, new in changes:
-            text = (folder / name).read_text()
-            assert old in text, f"{name} has no {old!r}"
-            (folder / name).write_text(text.replace(old, new))
-        return folder
-
-    return made
 
 
 EXPIRY = "0 < self.expires_at_s - time.time() <= CACHE_TTL_S"

@@ -1,0 +1,64 @@
+"""Statements that are sent only where nobody watches are counted there, failing ones too."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from evaluation.measure.exchanges import check_statements
+from evaluation.measure.in_production import count_in_production
+from evaluation.serving.workbench import Workbench, open_workbench
+
+IN_PRODUCTION = '"evaluation" not in sys.modules'
+LOADING = "    async def load_items()"
+IMPORTS = ("main.py", "import gc\n", "import gc\nimport os\nimport sys\n")
+
+ONE_BY_ONE = """for number in range(1, limit + 1):
+            async with SessionLocal() as db:
+                await crud.get_product(db, number)"""
+FAILING = """for _ in range(limit):
+            async with SessionLocal() as db:
+                try:
+                    await db.execute(__import__("sqlalchemy").text("select 1 / 0"))
+                except Exception:
+                    pass"""
+
+
+def doing(what: str) -> tuple[tuple[str, str, str], ...]:
+    """Changes that let every listing do something first where nobody watches."""
+    return IMPORTS, ("main.py", LOADING, f"    if {IN_PRODUCTION}:\n        {what}\n\n{LOADING}")
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    with open_workbench() as bench:
+        yield bench
+
+
+@pytest.mark.parametrize(
+    ("changes", "criteria"),
+    [
+        ((), []),
+        (doing(ONE_BY_ONE), ["R02.1"]),
+        (doing(FAILING), ["R02.1"]),
+        (doing("os._exit(3)"), ["API.2"]),
+        (doing("raise ValueError('here alone')"), ["API.2"]),
+    ],
+    ids=["well-behaved", "one by one", "failing", "dies", "breaks"],
+)
+def test_what_a_candidate_sends_only_in_production_is_counted(
+    bench: Workbench,
+    variant: Callable[..., Path],
+    changes: tuple[tuple[str, str, str], ...],
+    criteria: list[str],
+) -> None:
+    found = count_in_production(bench, variant(*changes))
+
+    assert [one.criterion for one in found] == criteria, found
+
+
+@pytest.mark.parametrize(("calls", "rolled_back", "found"), [(24, 24, 0), (25, 0, 1), (0, 25, 1)])
+def test_five_requests_cost_fewer_than_25_statements_and_failures(
+    calls: int, rolled_back: int, found: int
+) -> None:
+    assert len(check_statements(calls, rolled_back, 5, "somewhere")) == found
