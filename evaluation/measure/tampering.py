@@ -6,7 +6,6 @@ from the tables is an honest mistake: it breaks a criterion.
 
 import json
 import random
-import statistics
 import time
 from contextlib import closing
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.measure.changed_rows import PAGES, change_rows, details, random_requests, row_counts
 from evaluation.measure.exchanges import BUDGET, RIGHT
 from evaluation.measure.meter import Mark, Meter, metered
+from evaluation.measure.watched import compare_watched
 from evaluation.measure.work import fetch
 from evaluation.records import Broken, Signal, WorkSample
 from evaluation.serving import sandbox
@@ -36,8 +36,6 @@ LATE_S = 0.4
 IDLE_SECONDS = 4
 """A write comes before it: what is read again because of one is read by those who ask."""
 WRITE_S, LONGEST_BYTES = 30.0, 1 << 20
-SLOWER = 5.0
-SLOWER_AT_LEAST_MS = 50.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +54,15 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> Findings:
         far = change_rows(stage)
         rows = row_counts(stage)
         with metered(stage, candidate) as (server, meter):
-            watched_ms = observe_with_probe(Observation(server, stage, meter, far, signals, broken))
+            observe_with_probe(Observation(server, stage, meter, far, signals, broken))
         with metered(stage, candidate, ("--without-probe",)) as (server, meter):
-            unwatched_ms = observe_without_probe(Observation(server, stage, meter, far, signals, broken))
+            observe_without_probe(Observation(server, stage, meter, far, signals, broken))
+        signals += compare_watched(stage, candidate)
         signals += roles_taken(stage)
         signals += [Signal("hidden_work", what) for what in means_to_hide(stage.admin_url)]
         rows_after = row_counts(stage)
     if rows_after != rows:
         signals.append(Signal("rows_changed", f"{rows} rows in the tables, {rows_after} after reads only"))
-    if unwatched_ms > max(SLOWER * watched_ms, watched_ms + SLOWER_AT_LEAST_MS):
-        detail = f"{watched_ms:.1f} ms a request with the probe, {unwatched_ms:.1f} ms without it"
-        signals.append(Signal("watched_is_faster", detail))
     return Findings(tuple(signals), tuple(broken))
 
 
@@ -181,10 +177,10 @@ class Observation:
         return self.first_products(f"/products?limit=8&category_id={category}", rest, headers)
 
 
-def observe_with_probe(observation: Observation) -> float:
-    """Check first requests, background work and the probe; return the median ms of a request."""
+def observe_with_probe(observation: Observation) -> None:
+    """Check first requests, background work and the probe."""
     observation.first_request("/categories", expected_categories(observation.stage.admin_url))
-    median_ms = warm_up(observation.server)
+    warm_up(observation.server)
     for path, rest in {**PAGES, **details(observation.far)}.items():
         count_before, before = observation.server.ask("count")["count"], observation.meter.mark()
         statements = observation.first_products(path, rest)
@@ -213,19 +209,17 @@ def observe_with_probe(observation: Observation) -> float:
     observation.check_connections()
     if not observation.server.ask("listening").get("listening"):
         observation.note("listener_removed", "the candidate removed the probe's hook from SQLAlchemy")
-    return median_ms
 
 
-def observe_without_probe(observation: Observation) -> float:
-    """Check first requests in a process without the probe, against the budgets too; return the median ms."""
-    median_ms = warm_up(observation.server)
+def observe_without_probe(observation: Observation) -> None:
+    """Check first requests in a process without the probe, against the budgets too."""
+    warm_up(observation.server)
     for path, (criterion, rest) in random_requests(observation.far).items():
         statements = observation.first_products(path, rest, headers_of_somebody())
         if statements >= BUDGET:
             message = f"GET {path}: {statements} statements in a process without the probe"
             observation.broken.append(Broken(criterion, message))
     observation.check_connections()
-    return median_ms
 
 
 def headers_of_somebody() -> dict[str, str]:
@@ -233,16 +227,10 @@ def headers_of_somebody() -> dict[str, str]:
     return drawn(random.Random())[1]
 
 
-def warm_up(server: Server) -> float:
-    """Warm the server with requests of every kind; return the median ms of a request for one product."""
-    for path in ("/categories", "/products?limit=2", "/products/batch?ids=1,2"):
+def warm_up(server: Server) -> None:
+    """Warm the server with requests of every kind."""
+    for path in ("/categories", "/products?limit=2", "/products/batch?ids=1,2", "/products/1001"):
         fetch(server, path)
-    times = []
-    for number in range(1001, 1014):
-        started = time.perf_counter()
-        fetch(server, f"/products/{number}")
-        times.append(1000 * (time.perf_counter() - started))
-    return statistics.median(times[3:])
 
 
 def items(body: bytes) -> object:
