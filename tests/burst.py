@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from time import perf_counter
 
-from evaluation.serving.clients import drawn
+from evaluation.serving.clients import drawn_with_gzip
 from evaluation.serving.connection import unpacked
 
 RANDOM = Random()
@@ -62,8 +62,7 @@ async def ask(port: int, request: str) -> tuple[int, bytes]:
     """
     method, path, body = f"{'GET ' if request.startswith('/') else ''}{request} ".split(" ", 2)
     body = body.strip()
-    _, drawn_headers = drawn(RANDOM)
-    named = {**drawn_headers, "Accept-Encoding": "gzip"}
+    named = {**drawn_with_gzip(RANDOM), "Accept-Encoding": "gzip"}
     headers = "".join(f"{name}: {value}\r\n" for name, value in named.items())
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:

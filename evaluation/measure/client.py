@@ -20,7 +20,7 @@ import httptools
 import uvloop
 
 from evaluation.measure.traffic import LoadPlan, Request, Result
-from evaluation.serving.clients import drawn
+from evaluation.serving.clients import drawn_with_gzip
 
 BUFFER_BYTES = 1 << 18
 RECONNECT_DELAY_S = 0.01
@@ -262,8 +262,7 @@ class Connection(asyncio.BufferedProtocol):
 
 def headers_of_a_client(port: int) -> bytes:
     """The headers of an ordinary client that unpacks gzip: a candidate does not know the load by them."""
-    _, headers = drawn(Random())
-    found = {"Host": f"127.0.0.1:{port}", "Accept-Encoding": "gzip, deflate", **headers}
+    found = {"Host": f"127.0.0.1:{port}", **drawn_with_gzip(Random())}
     return "".join(f"{name}: {value}\r\n" for name, value in found.items()).encode()
 
 

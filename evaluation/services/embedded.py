@@ -154,6 +154,20 @@ def embedded_postgres(
 
     Yields its URL for the administrator, who gets a new password, and the cluster.
     """
+    service, cluster = postgres_service(folder, account, seeded)
+    with running(service, account.drop, cleaner) as port:
+        yield postgres_url(port, cluster.password), cluster
+
+
+def postgres_url(port: int, password: str) -> str:
+    """Where the administrator finds an embedded Postgres."""
+    return f"postgresql://{ADMIN}:{password}@127.0.0.1:{port}/postgres"
+
+
+def postgres_service(
+    folder: Path, account: Account, seeded: Cluster | None = None
+) -> tuple[Service, Cluster]:
+    """How to start Postgres on a new cluster, or on a copy of one; its administrator gets a new password."""
     install = account.reachable_postgres(postgres_folder(), folder)
     first = copied_cluster(seeded, folder) if seeded else new_cluster(install, folder, account)
     cluster = Cluster(first.folder, secrets.token_hex(16))
@@ -162,11 +176,9 @@ def embedded_postgres(
     base = [str(install / "bin" / "postgres"), "-D", str(cluster.folder)]
     base += [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
-    def url(port: int, password: str) -> str:
-        return f"postgresql://{ADMIN}:{password}@127.0.0.1:{port}/postgres"
-
     def answers(port: int, _pid: int) -> None:
-        with psycopg.connect(url(port, first.password), connect_timeout=2, autocommit=True) as connection:
+        url = postgres_url(port, first.password)
+        with psycopg.connect(url, connect_timeout=2, autocommit=True) as connection:
             take_over(connection)
             verifier = encrypted(connection, ADMIN, cluster.password)
             connection.execute(f"ALTER ROLE {ADMIN} PASSWORD '{verifier}'".encode())
@@ -177,8 +189,7 @@ def embedded_postgres(
         signal.SIGINT,
         answers,
     )
-    with running(service, account.drop, cleaner) as port:
-        yield url(port, cluster.password), cluster
+    return service, cluster
 
 
 @contextmanager
@@ -245,19 +256,28 @@ def embedded_valkey(
     folder: Path, account: Account, cleaner: Cleaner, ports: Iterable[int] | None = None
 ) -> Iterator[str]:
     """Run a new, empty Valkey until the block ends; yields its URL without a database number."""
+    service, password = valkey_service(folder, account)
+    with running(service, account.drop, cleaner, ports) as port:
+        yield valkey_url(port, password)
+
+
+def valkey_url(port: int, password: str) -> str:
+    """Where an embedded Valkey is found."""
+    return f"redis://:{password}@127.0.0.1:{port}"
+
+
+def valkey_service(folder: Path, account: Account) -> tuple[Service, str]:
+    """How to start a new, empty Valkey, and its password."""
     binary = account.reachable_binary(valkey_binary(), folder)
     password = secrets.token_hex(16)
     settings = VALKEY_SETTINGS | {"bind": "127.0.0.1", "dir": str(folder)}
     base = [str(binary), "-"]
     base += [word for name, value in settings.items() for word in (f"--{name}", value)]
 
-    def url(port: int) -> str:
-        return f"redis://:{password}@127.0.0.1:{port}"
-
     def answers(port: int, pid: int) -> None:
         # Another server may have taken the port: only the process that we started counts.
         once = Retry(NoBackoff(), 0)
-        with redis.Redis.from_url(url(port), socket_timeout=0.5, retry=once) as client:
+        with redis.Redis.from_url(valkey_url(port, password), socket_timeout=0.5, retry=once) as client:
             if client.info("server")["process_id"] != pid:
                 raise redis.ConnectionError("another server answers on this port")
 
@@ -269,5 +289,4 @@ def embedded_valkey(
         # Arguments can be read by everybody until the server hides them.
         f"requirepass {password}\n",
     )
-    with running(service, account.drop, cleaner, ports) as port:
-        yield url(port)
+    return service, password

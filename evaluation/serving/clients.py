@@ -47,15 +47,34 @@ CLIENTS: tuple[tuple[str, dict[str, str]], ...] = (
 """Names and headers, in the order in which the client sends them; `{...}` is drawn for each request."""
 BROWSERS = ("Chrome", "Firefox", "Safari")
 """Those that keep an answer and ask with its tag whether it still holds."""
+SOMETIMES = {
+    "Referer": "https://shop{minor}.example/list",
+    "Cookie": "session={number:032x}",
+    "X-Forwarded-For": "203.0.113.{minor}",
+    "X-Request-ID": "{number:032x}",
+    "traceparent": "00-{number:032x}-{version:016x}-01",
+    "DNT": "1",
+}
+"""What clients, and proxies before us, send besides: each in one of SELDOM requests."""
+SELDOM = 5
 LANGUAGES = ("en-US,en", "de-DE,de", "fr-FR,fr", "ja-JP,ja", "pt-BR,pt", "es-ES,es")
 
 
 def drawn(random: Random) -> tuple[str, dict[str, str]]:
-    """The name and the headers of a client, for one request."""
+    """The name and the headers of a client, for one request, in the order in which it sends them."""
     name, headers = random.choice(CLIENTS)
     facts = {
         "version": random.randint(128, 145),
         "minor": random.randint(1, 14),
         "language": random.choice(LANGUAGES),
+        "number": random.getrandbits(128),
     }
-    return name, {header: value.format(**facts) for header, value in headers.items()}
+    besides = {name: value for name, value in SOMETIMES.items() if not random.randrange(SELDOM)}
+    return name, {header: value.format(**facts) for header, value in (headers | besides).items()}
+
+
+def drawn_with_gzip(random: Random) -> dict[str, str]:
+    """The headers of a client that takes gzip."""
+    headers = drawn(random)[1]
+    headers.setdefault("Accept-Encoding", "gzip")
+    return headers

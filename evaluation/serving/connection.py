@@ -97,7 +97,9 @@ class Connection(http.client.HTTPConnection):
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> Answer:
         """GET a path; AnswerError when no whole answer comes in time."""
-        return self.ask("GET", path, {"Accept-Encoding": "gzip", **(headers or {})})
+        named = dict(headers or {})
+        named.setdefault("Accept-Encoding", "gzip")
+        return self.ask("GET", path, named)
 
     def ask(self, method: str, path: str, headers: dict[str, str], content: bytes | None = None) -> Answer:
         """Send a request with these headers and Host; AnswerError when no whole answer comes in time."""

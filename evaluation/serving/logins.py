@@ -54,6 +54,12 @@ def drop_roles(admin_url: str, *names: str) -> None:
 def redis_user(url: str, number: str, name: str, password: str) -> Iterator[None]:
     """Create a user of Redis who has RIGHTS in one database, and remove it at the end of the block."""
     with redis.Redis.from_url(url) as client:
-        client.execute_command("ACL", "SETUSER", name, "on", f">{password}", *RIGHTS, f"+select|{number}")
+        create_redis_user(client, number, name, password)
         yield
         client.acl_deluser(name)
+
+
+def create_redis_user(client: redis.Redis, number: str, name: str, password: str) -> None:
+    """Create a user who has RIGHTS in one database."""
+    command = ("ACL", "SETUSER", name, "on", f">{password}", *RIGHTS, f"+select|{number}")
+    client.execute_command(*command)  # type: ignore[no-untyped-call]

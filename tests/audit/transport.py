@@ -34,6 +34,19 @@ def whole(response: httpx.Response, deadline: float) -> bytes:
     return sent
 
 
+def as_sent_by(client: dict[str, str], wanted: httpx.Headers) -> httpx.Headers:
+    """The headers of a request as this client sends them, in its order.
+
+    What httpx says of itself gives way; the encodings, and what a test adds, are those of the request.
+    """
+    left = [(name, value) for name, value in wanted.multi_items() if name not in ("accept", "user-agent")]
+    ordered = [(name, value) for name, value in left if name == "host"]
+    for name, value in client.items():
+        own = [(other, its) for other, its in left if other == name.lower()]
+        ordered += own or ([] if name == "Accept-Encoding" else [(name, value)])
+    return httpx.Headers([*ordered, *(one for one in left if one not in ordered)])
+
+
 class AuditedTransport(httpx.HTTPTransport):
     """Sends requests as ever, and reports each with its whole answer and its statements."""
 
@@ -49,9 +62,8 @@ class AuditedTransport(httpx.HTTPTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """httpx: one request, one response."""
-        # As an ordinary client asks, another one each time; how an answer is encoded is for the test to say.
         if request.headers.get("user-agent", "").startswith("python-httpx"):
-            request.headers.update({k: v for k, v in drawn(self.random)[1].items() if k != "Accept-Encoding"})
+            request.headers = as_sent_by(drawn(self.random)[1], request.headers)
         with self.lock:
             self.under_way += 1
             self.began += 1
