@@ -1,7 +1,7 @@
 """Proof of the grader: `python -m evaluation.proof KIND [NAME...]`.
 
 Every mutant (a reference with one mutation) must fail a test of the requirement that it breaks. Every
-alternative (another solution) must be resolved, or miss the requirements that its patch names. Every
+alternative (another solution) must be resolved, or break the criteria that its patch names. Every
 cheat must get the outcome that its patch expects. `determinism` grades the reference, two mutants and
 two alternatives many times; the verdicts must be the same every time. `timing` does that with 500
 clients (profile `full`), for the reference and for a candidate whose answers are late.
@@ -24,8 +24,7 @@ from evaluation.measure.settings import Settings
 from evaluation.measure.suite import run_share
 from evaluation.pipeline import ROOT, prepared_workshop
 from evaluation.proof.determinism import STUDIES, kinds, run_study
-from evaluation.proof.patched import PATCHES, graded, header, patched
-from evaluation.records import Outcome
+from evaluation.proof.patched import PATCHES, Grading, graded, header, patched
 from evaluation.serving.workbench import Workbench, Workshop
 
 MATRIX = ROOT / "instances" / "mutants.json"
@@ -144,29 +143,30 @@ def found_costly(bench: Workbench, folder: Path) -> tuple[str, ...]:
 
 
 def run_alternative(shop: Workshop, patch: Path) -> Finding:
-    """Grade another solution: it meets every requirement but those that its patch names as broken."""
+    """Grade another solution: it meets every specified criterion but those that its patch names as broken."""
     breaks = header(patch, "Breaks")
 
-    def is_expected(outcome: Outcome, unmet: list[str]) -> bool:
-        return outcome.name == ("unresolved" if breaks else "resolved") and ", ".join(unmet) == breaks
+    def is_expected(found: Grading) -> bool:
+        expected = "unresolved" if breaks else "resolved"
+        return found.outcome.name == expected and ", ".join(found.broken) == breaks
 
     return run_whole(shop, patch, is_expected)
 
 
 def run_cheat(shop: Workshop, patch: Path) -> Finding:
     """Grade a cheat: its outcome is the one that its patch names."""
-    return run_whole(shop, patch, lambda outcome, _: outcome.name == header(patch, "Expect"))
+    return run_whole(shop, patch, lambda found: found.outcome.name == header(patch, "Expect"))
 
 
-def run_whole(shop: Workshop, patch: Path, is_expected: Callable[[Outcome, list[str]], bool]) -> Finding:
-    """Grade a patched catalog; whether that is good, its outcome and the requirements not met say."""
+def run_whole(shop: Workshop, patch: Path, is_expected: Callable[[Grading], bool]) -> Finding:
+    """Grade a patched catalog; a reason that is not expected is told whole."""
     try:
-        outcome, verdicts = graded(shop, patched(shop, patch), SETTINGS)
+        found = graded(shop, patched(shop, patch), SETTINGS)
     except CandidateError as error:
         return Finding(patch.stem, False, f"cannot be run: {error}")
-    good = is_expected(outcome, [verdict.requirement for verdict in verdicts if verdict.passed is False])
-    reason = " ".join(outcome.reason.split())[:160]
-    return Finding(patch.stem, good, f"{outcome.name}{' as expected' if good else ''}: {reason}")
+    good = is_expected(found)
+    reason = " ".join([*found.broken, *found.outcome.reason.split()])[: 160 if good else None]
+    return Finding(patch.stem, good, f"{found.outcome.name}{' as expected' if good else ''}: {reason}")
 
 
 def matrix(findings: list[Finding]) -> str:

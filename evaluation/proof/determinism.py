@@ -110,7 +110,8 @@ def grade_all(chosen: list[Kind], settings: Settings, times: int) -> dict[str, l
 def grade_once(shop: Workshop, folder: Path, settings: Settings, *, busy: bool) -> Grading:
     """Grade one candidate once."""
     started = time.monotonic()
-    outcome, verdicts = graded(shop, folder, settings)
+    grading = graded(shop, folder, settings)
+    outcome, verdicts = grading.outcome, grading.verdicts
     words = {True: "passed", False: "failed", None: "unknown"}
     rows = tuple(f"{one.requirement} {words[one.passed]}" for one in verdicts)
     reason = " ".join(outcome.reason.split())

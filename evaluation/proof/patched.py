@@ -1,9 +1,12 @@
 """Applies one of our patches to the reference, and grades the result."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from evaluation.candidates.patches import apply_patch
+from evaluation.criteria import SPECIFIED
 from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.judge.criteria import judge_criteria
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge
 from evaluation.measure.settings import Settings
@@ -32,13 +35,24 @@ def header(patch: Path, name: str, default: str = "") -> str:
     return next((line.removeprefix(f"{name}: ") for line in lines if line.startswith(f"{name}: ")), default)
 
 
-def graded(shop: Workshop, folder: Path, settings: Settings) -> tuple[Outcome, tuple[Verdict, ...]]:
+@dataclass(frozen=True, slots=True)
+class Grading:
+    """An outcome, the verdicts, and the specified criteria that are broken."""
+
+    outcome: Outcome
+    verdicts: tuple[Verdict, ...] = ()
+    broken: tuple[str, ...] = ()
+
+
+def graded(shop: Workshop, folder: Path, settings: Settings) -> Grading:
     """Grade a candidate; no verdicts when it could not be measured."""
     try:
         [measured] = measure(shop, [folder], settings, lambda text: None)
     except CandidateError as error:
-        return Outcome(ENDINGS.get(type(error), "unresolved"), str(error)), ()
+        return Grading(Outcome(ENDINGS.get(type(error), "unresolved"), str(error)))
     except InfrastructureError as error:
-        return Outcome("no_verdict", str(error)), ()
+        return Grading(Outcome("no_verdict", str(error)))
     verdicts = judge(measured)
-    return outcome_of(measured, verdicts), verdicts
+    failed = [one for one in judge_criteria(measured) if one.passed is False and one.level == SPECIFIED]
+    broken = tuple(one.criterion for one in failed)
+    return Grading(outcome_of(measured, verdicts), verdicts, broken)
