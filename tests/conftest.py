@@ -2,6 +2,7 @@
 
 import os
 import secrets
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
@@ -17,12 +18,10 @@ from evaluation.candidates.folder import checked_directory, copied, meant_by
 from evaluation.database.dataset import SIZES
 from evaluation.errors import EvaluationError
 from evaluation.serving.connection import Connection
-from evaluation.serving.relay import Relay
 from evaluation.serving.server import Server
-from evaluation.serving.wire import PostgresWire
 from evaluation.serving.workbench import Stage, Workbench, open_workbench
 from tests.audit.auditor import Auditor, ServerAudit
-from tests.audit.transport import AuditedTransport
+from tests.audit.transport import AuditedTransport, UnderWay
 from tests.burst import burst
 from tests.observing import Observer, until
 from tests.results import ResultFile, criterion_of
@@ -30,6 +29,8 @@ from tests.results import ResultFile, criterion_of
 ROOT = Path(__file__).parents[1]
 AUDITOR = Auditor()
 """Every exchange of this run, whichever test caused it."""
+UNDER_WAY: defaultdict[str, UnderWay] = defaultdict(UnderWay)
+"""The requests to all processes of a stage, by the name of its database."""
 LOG_DEADLINE_S = 5.0
 EMPTY_CATEGORY = 42
 """No seeded product is in it."""
@@ -100,10 +101,10 @@ def bench() -> Iterator[Workbench]:
 
 @contextmanager
 def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> Iterator[Subject]:
-    """Serve the candidate on a stage behind a relay before Postgres, with warm connections."""
+    """Serve the candidate on a stage with a relay before Postgres, with warm connections."""
+    assert stage.relay is not None
     with ExitStack() as stack:
-        relay = stack.enter_context(Relay(stage.url, PostgresWire))
-        server = stack.enter_context(stage.serving(candidate, redis_url, database_url=relay.url))
+        server = stack.enter_context(stage.serving(candidate, redis_url))
         # No test depends on a graceful shutdown, so the server is killed, which is faster.
         stack.callback(server.process.kill)
         counters = stage.counters()
@@ -113,8 +114,8 @@ def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> I
         audit = ServerAudit(
             AUDITOR, AUDITOR.of_stage(stage.database, stage.admin_url), stage.database, server.url
         )
-        observer = Observer(server, stage, counters, relay)
-        transport = AuditedTransport(observer, audit.report, verify=False)
+        observer = Observer(server, stage, counters, stage.relay)
+        transport = AuditedTransport(observer, UNDER_WAY[stage.database], audit.report, verify=False)
         http = stack.enter_context(httpx.Client(base_url=server.url, timeout=30, transport=transport))
         yield Subject(http, server, stage, observer, audit)
         # Where lines are missing anyway, there is no use in waiting for them again.

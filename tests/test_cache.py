@@ -122,18 +122,20 @@ def test_listings_are_kept_for_their_whole_minute(own: Subject) -> None:
         return subject.get(path, host=HOST).json()
 
     paths = [f"/products?{query}" for query in queries]
-    paths.append(relative(read(own, "/products?limit=1")["next"]))
-    pass_time([own], 25)  # pages may be made with a total that was counted for another page
-    stale = {path: [read(own, path), read(own, path)][-1] for path in paths}
-    own.sql("update products set name = name || ' renamed'")
     with subject_on(own.stage, own.server.directory) as other:
-        pass_time([own, other], 50)
+        paths.append(relative(read(own, "/products?limit=1")["next"]))
+        pass_time([own, other], 25)  # pages may be made with a total that was counted for another page
+        began_s = time.monotonic()
+        stale = {path: [read(own, path), read(own, path)][-1] for path in paths}
+        own.sql("update products set name = name || ' renamed'")
+        # On a busy machine all this takes time, and so do the questions that follow.
+        pass_time([own, other], 47 - (time.monotonic() - began_s))
 
         for subject, path in itertools.product((own, other), paths):
             with subject.observer.counted() as spent:
                 kept = read(subject, path)
 
-            assert spent.total == 0 or kept == stale[path], f"{path} after 50 s: {spent.explain()}"
+            assert spent.total == 0 or kept == stale[path], f"{path} within 50 s: {spent.explain()}"
 
 
 @pytest.mark.criterion("R08.5")

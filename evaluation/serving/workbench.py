@@ -23,8 +23,10 @@ from evaluation.services.cleaner import Cleaner
 from evaluation.services.embedded import Cluster, seeded_cluster
 from evaluation.services.services import Services, open_services
 from evaluation.serving.logins import create_roles, drop_roles, redis_user
+from evaluation.serving.relay import Relay
 from evaluation.serving.server import FREE_PORT, Server, serving
 from evaluation.serving.spawn import ForkServers
+from evaluation.serving.wire import PostgresWire
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,8 @@ class Stage:
 
     `admin_url` is our own login to the clone. It may do what the candidate may and no more, because what the
     candidate hangs on its tables runs with the rights of whoever uses them. `counters_url` is that of the
-    administrator.
+    administrator. Every process on the stage has the same `DATABASE_URL`, the relay's where there is one: a
+    candidate may sign what it leaves for others with it.
     """
 
     database: str
@@ -46,6 +49,7 @@ class Stage:
     folder: Path
     forkservers: ForkServers
     cleaner: Cleaner
+    relay: Relay | None = None
 
     @contextmanager
     def serving(
@@ -60,7 +64,8 @@ class Stage:
         """Serve a candidate on this stage, or on relays before it; `options` are those of `serve.py`."""
         handle, name = tempfile.mkstemp(".log", "server-", self.folder)
         open(handle, "wb").close()
-        database_url, redis_url = database_url or self.url, redis_url or self.redis_url
+        database_url = database_url or (self.relay.url if self.relay else self.url)
+        redis_url = redis_url or self.redis_url
         with serving(
             directory, database_url, redis_url, Path(name), self.forkservers, options=options, address=address
         ) as server:
@@ -84,7 +89,8 @@ class Workbench:
     def stage(self, products: int, *, with_plans: bool = False) -> Iterator[Stage]:
         """A stage with a fresh clone of the dataset of this many products.
 
-        With plans, Postgres tells how it ran each statement of the candidate; never where time is measured.
+        With plans, Postgres tells a relay before it how it ran each statement of the candidate; never where
+        time is measured.
         What goes wrong on the clone or in the Redis database is the candidate's doing: CandidateError.
         """
         admin_url, redis_url = self.services.postgres_url, self.services.redis_url
@@ -105,17 +111,20 @@ class Workbench:
             dataset.verify(other_database(admin_url, name), products)
             number = stack.enter_context(self.redis_database())
             stack.enter_context(redis_user(redis_url, number, name, password))
+            url = with_login(admin_url, name, password, name)
+            relay = stack.enter_context(Relay(url, PostgresWire)) if with_plans else None
             stage = Stage(
                 name,
                 name,
                 ours,
-                with_login(admin_url, name, password, name),
+                url,
                 with_login(admin_url, ours, our_password, name),
                 admin_url,
                 redis_login(redis_url, name, password, number),
                 self.folder,
                 self.forkservers,
                 self.cleaner,
+                relay,
             )
             try:
                 yield stage

@@ -11,7 +11,6 @@ from evaluation.database.dataset import SIZES
 from evaluation.database.hiding import means_to_hide
 from evaluation.database.plans import SETTINGS, QueryPlan, read_plan
 from evaluation.serving.relay import Relay
-from evaluation.serving.wire import PostgresWire
 from evaluation.serving.workbench import Stage, Workbench, open_workbench
 
 HIDDEN = """
@@ -91,11 +90,9 @@ Act = Callable[[psycopg.Connection[tuple[object, ...]]], object]
 @pytest.fixture
 def explained(bench: Workbench) -> Iterator[tuple[Stage, Relay]]:
     """A stage whose statements have plans, and the relay before it."""
-    with (
-        bench.stage(SIZES["small"], with_plans=True) as stage,
-        Relay(stage.url, PostgresWire) as relay,
-    ):
-        yield stage, relay
+    with bench.stage(SIZES["small"], with_plans=True) as stage:
+        assert stage.relay is not None
+        yield stage, stage.relay
 
 
 def plans_of(relay: Relay, act: Act) -> list[QueryPlan]:

@@ -47,28 +47,38 @@ def as_sent_by(client: dict[str, str], wanted: httpx.Headers) -> httpx.Headers:
     return httpx.Headers([*ordered, *(one for one in left if one not in ordered)])
 
 
+class UnderWay:
+    """Counts the requests that are under way on one stage, to tell whose statements pass its relay."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.number = 0
+        self.began = 0
+
+
 class AuditedTransport(httpx.HTTPTransport):
     """Sends requests as ever, and reports each with its whole answer and its statements."""
 
-    def __init__(self, observer: Observer, report: Callable[[Exchange], None], *, verify: bool) -> None:
+    def __init__(
+        self, observer: Observer, under_way: UnderWay, report: Callable[[Exchange], None], *, verify: bool
+    ) -> None:
         super().__init__(verify=verify)
         self.observer = observer
+        self.under_way = under_way
         self.report = report
-        self.lock = threading.Lock()
         self.random = Random()
-        self.under_way = 0
-        self.began = 0
         self.may_hang_up = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """httpx: one request, one response."""
         if request.headers.get("user-agent", "").startswith("python-httpx"):
             request.headers = as_sent_by(drawn(self.random)[1], request.headers)
-        with self.lock:
-            self.under_way += 1
-            self.began += 1
+        with self.under_way.lock:
+            self.under_way.number += 1
+            self.under_way.began += 1
             # What an earlier request has left to do is not taken for work of this one.
-            number, was_alone = self.began, self.under_way == 1 and not self.observer.relay.busy()
+            is_first = self.under_way.number == 1 and not self.observer.relay.busy()
+            turn = self.under_way.began
             mark = len(self.observer.relay.log)
         started = time.perf_counter()
         try:
@@ -76,9 +86,9 @@ class AuditedTransport(httpx.HTTPTransport):
             sent = whole(response, started + DEADLINE_S)
         finally:
             elapsed_s = time.perf_counter() - started
-            with self.lock:
-                self.under_way -= 1
-                alone = was_alone and self.began == number
+            with self.under_way.lock:
+                self.under_way.number -= 1
+                alone = is_first and self.under_way.began == turn
             statements = tuple(self.observer.sent_since(mark)) if alone else None
         self.may_hang_up = response.status_code >= 500
         self.report(
