@@ -12,6 +12,7 @@ from tests.conftest import EMPTY_CATEGORY, Subject, holding, holding_table, subj
 from tests.observing import until
 from tests.passing_time import pass_time
 
+ASKED_AGAIN_S = 40.0
 CHANGES_BEHIND = (
     "update categories set name = name || ' moved on', description = 'elsewhere'",
     "update users set name = 'Renamed', location = 'Away'",
@@ -31,7 +32,11 @@ def test_whatever_changes_behind_the_api_is_shown_a_minute_later(own: Subject) -
         own.sql(statement)
     [wanted] = expected_products(own.stage.admin_url, "where id = 1")
 
-    pass_time([own], LIFETIME_S + 1)
+    # Asking again does not make anything last longer.
+    pass_time([own], ASKED_AGAIN_S)
+    for path in paths:
+        own.json(path)
+    pass_time([own], LIFETIME_S + 1 - ASKED_AGAIN_S)
 
     def wrong() -> str | None:
         page, product, batch, categories = (own.json(path) for path in paths)
