@@ -64,9 +64,14 @@ HEALTH_S, RETURN_S = 5.0, 15.0
 """More than the contract allows, for a busy machine is no slow candidate. What is held up takes for ever."""
 ARRIVAL_S, NEXT_S = 8.0, 0.7
 MOST_THREADS = 60
-ANSWER_S = 15.0
+ANSWER_S = 30.0
 DETAILS = [f"/products/{number}" for number in range(1301, 1421)]
 """Nothing else asks for these, so a catalog that keeps details must read them."""
+
+
+def changes(number: int) -> list[str]:
+    """Requests that change so many products."""
+    return [f'PUT /products/{product} {{"name": "Slow"}}' for product in range(1, number + 1)]
 
 
 @pytest.mark.criterion("R05.2")
@@ -81,9 +86,11 @@ def test_the_pool_names_room_for_fifty_connections_and_a_wait_of_thirty_seconds(
 
 @pytest.mark.criterion("R05.2")
 def test_requests_beyond_the_pool_wait_for_a_connection_and_are_answered(own: Subject) -> None:
-    listings = [f"/products?limit={n}&category_id={n}" for n in range(1, 31)]
-    batches = [f"/products/batch?ids={n},{n + 1}" for n in range(301, 331)]
-    seen = while_waiting(own, [*DETAILS[:60], *listings, *batches], backends=50, held_s=8.0)
+    listings = [f"/products?limit={n}&category_id={n}" for n in range(1, 16)]
+    batches = [f"/products/batch?ids={n},{n + 1}" for n in range(301, 316)]
+    # As many writes as reads: each kind alone is more than the pool holds.
+    reads = [*DETAILS[:30], *listings, *batches]
+    seen = while_waiting(own, [*reads, *changes(60)], backends=50, held_s=8.0)
 
     assert seen.statuses == {"200": 120}, seen.statuses
     assert seen.backends <= 100, f"{seen.backends} connections for 120 requests"
@@ -93,8 +100,7 @@ def test_requests_beyond_the_pool_wait_for_a_connection_and_are_answered(own: Su
 @pytest.mark.criterion("R05.1")
 @pytest.mark.parametrize("kind", ["details", "changes"])
 def test_fifty_requests_can_wait_for_postgres_side_by_side(own: Subject, kind: str) -> None:
-    changes = [f'PUT /products/{number} {{"name": "Slow"}}' for number in range(1, 61)]
-    seen = while_waiting(own, changes if kind == "changes" else DETAILS[:60], backends=50)
+    seen = while_waiting(own, changes(60) if kind == "changes" else DETAILS[:60], backends=50)
 
     assert seen.backends >= 50, f"{seen.backends} backends at work for 60 requests"
 

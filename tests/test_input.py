@@ -1,12 +1,14 @@
-"""What is taken and what is refused, field by field, at the edges of every range: API.1, API.3 and API.5."""
+"""What is taken and what is refused, at the edges of every range: API.1, API.3, API.5 and API.10."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from evaluation.database.expected import difference
 from tests.audit.auditor import is_stored
-from tests.conftest import EMPTY_CATEGORY, Subject
+from tests.conftest import EMPTY_CATEGORY, Subject, holding
+from tests.observing import until
 from tests.passing_time import pass_time
 
 NO_IDS = ("0", "-1", "2147483648", "99999999999999999999999", "one", "1.5")
@@ -232,3 +234,16 @@ def test_a_change_gives_a_product_the_inventory_that_it_lacks(own: Subject) -> N
         seen += [[own.json(f"/products/{product}")]]
         stocks = [one["inventory"] for many in seen for one in many if one["id"] == product]
         assert [changed.json()["inventory"], *stocks] == [nothing] * 4, f"PUT {sent}"
+
+
+@pytest.mark.criterion("API.10")
+def test_two_changes_at_once_give_a_product_one_inventory_with_both(own: Subject) -> None:
+    own.sql("delete from inventory where product_id = 5")
+    changes = ({"quantity": 3}, {"reserved": 2})
+    # Both can read that there is none before one of them can put it in.
+    with ThreadPoolExecutor(2) as executor, holding(own, "lock table inventory in share mode") as waiting:
+        under_way = [executor.submit(own.http.put, "/products/5", json=sent) for sent in changes]
+        until(lambda: waiting() >= 2)
+
+    assert [answer.result().status_code for answer in under_way] == [200, 200]
+    assert own.sql("select quantity, reserved from inventory where product_id = 5") == [(3, 2)]
