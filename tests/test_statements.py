@@ -61,12 +61,15 @@ def test_a_write_costs_few_statements(shared: Subject, kind: str) -> None:
 
 
 REVIEWED = {
-    "listing": ("/products?limit=3&is_active=false", "/products?limit=15&is_active=false"),
-    "first-page": ("/products?limit=4", "/products?limit=18"),
-    "batch": ("/products/batch?ids=31,32,33", "/products/batch?ids=" + ",".join(map(str, range(41, 56)))),
-    "detail": ("/products/48", "/products/2"),
+    "listing": [f"/products?limit={limit}&is_active=false" for limit in (3, 15, 97)],
+    "first-page": [f"/products?limit={limit}" for limit in (4, 18, 98)],
+    "batch": [
+        f"/products/batch?ids={','.join(map(str, ids))}"
+        for ids in (range(31, 34), range(41, 56), range(56, 156))
+    ],
+    "detail": ["/products/48", "/products/2"],
 }
-"""The same question for few and for many reviews; nothing else asks for these listings."""
+"""The same question for few, for more and for as many reviews as can be; nothing else asks for these."""
 
 
 @pytest.mark.criterion("R03.1")
@@ -78,7 +81,7 @@ def test_reviews_come_in_bulk(api: Subject, kind: str) -> None:
             api.json(path)
         readers.append(sum(work.calls for work in spent.counted if "reviews" in work.sql))
 
-    assert readers[1] <= readers[0] <= 2, f"few and many reviews: {readers}; {spent.explain()}"
+    assert max(readers) == readers[0] <= 2, f"few and many reviews: {readers}; {spent.explain()}"
 
 
 MANY = {
@@ -116,11 +119,12 @@ def repeats_products(plan: QueryPlan, page_size: int) -> bool:
 @pytest.mark.criterion("R04.1")
 @pytest.mark.parametrize("path", ["/products?limit={}&category_id=7", "/products/{}"])
 def test_the_inventory_rides_along_with_its_product(api: Subject, path: str) -> None:
-    with api.observer.counted() as spent:
-        api.json(path.format(17))
+    for number in (17, 96):
+        with api.observer.counted() as spent:
+            api.json(path.format(number))
 
-    alone = [w for w in spent.counted if "inventory" in w.sql and "products" not in w.sql]
-    assert not alone, spent.explain()
+        alone = [w for w in spent.counted if "inventory" in w.sql and "products" not in w.sql]
+        assert not alone, spent.explain()
 
 
 @pytest.mark.criterion("R04.1")
