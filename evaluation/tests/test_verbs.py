@@ -159,7 +159,8 @@ def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.Monke
         return measured("any", "error").suite
 
     monkeypatch.setattr(pipeline, "run_suite", interrupted)
-    monkeypatch.setattr(pipeline, "look_for_tampering", lambda *_: [])
+    monkeypatch.setattr(pipeline, "look_for_tampering", lambda *_: pipeline.Findings((), ()))
+    monkeypatch.setattr(pipeline, "count_in_production", lambda *_: ())
     monkeypatch.setattr(pipeline, "observe_real_minute", lambda *_: None)
     bench: Any = SimpleNamespace(
         services=SimpleNamespace(postgres_url="", redis_url=""),
