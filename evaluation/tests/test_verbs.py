@@ -17,6 +17,7 @@ from evaluation import pipeline
 from evaluation.candidates import store
 from evaluation.errors import CandidateTimeoutError, InfrastructureError, ProbeSilencedError, UsageError
 from evaluation.measure.settings import Settings
+from evaluation.measure.tampering import Findings
 from evaluation.pipeline import judged, unmeasured_candidate
 from evaluation.records import REQUIREMENTS, CaseResult, LoadSample, Measured, Round, SuiteRun, WorkSample
 from evaluation.report import committed, document
@@ -159,7 +160,7 @@ def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.Monke
         return measured("any", "error").suite
 
     monkeypatch.setattr(pipeline, "run_suite", interrupted)
-    monkeypatch.setattr(pipeline, "look_for_tampering", lambda *_: pipeline.Findings((), ()))
+    monkeypatch.setattr(pipeline, "look_for_tampering", lambda *_: Findings((), ()))
     monkeypatch.setattr(pipeline, "count_in_production", lambda *_: ())
     monkeypatch.setattr(pipeline, "observe_real_minute", lambda *_: None)
     bench: Any = SimpleNamespace(
