@@ -18,23 +18,32 @@ from tests.observing import until
 
 BOOKKEEPING_BYTES, HEAD_BYTES = 256, 64
 AWAY_S, LONG_AWAY_S, BACK_S = 0.5, 2.5, 5.0
-PATIENCE = 2.5
-"""A busy machine is no slow candidate: this much longer may take what the contract gives a time."""
+SOON_S, TRIES = 2.0, 3
 
 
 def check_without_redis(own: Subject, port: int) -> None:
-    """A server whose Redis is at this port, where there is none, answers as ever."""
+    """A server whose Redis is at this port, where there is none, answers as ever and soon.
+
+    On a busy machine it is tried again: who waits too long for Redis does so every time.
+    """
+    slowest = [slowest_without_redis(own, port)]
+    while slowest[-1] >= SOON_S and len(slowest) < TRIES:
+        slowest.append(slowest_without_redis(own, port))
+    assert slowest[-1] < SOON_S, f"slowest answers of {TRIES} servers, in seconds: {slowest}"
+
+
+def slowest_without_redis(own: Subject, port: int) -> float:
+    """The longest that a new server takes for a listing, a write and another listing, in seconds."""
     with subject_on(own.stage, own.server.directory, f"redis://127.0.0.1:{port}/0") as lonely:
         lonely.audit.may_fail = True
         first = lonely.get("/products?limit=2")
         new = {"name": "Without Redis", "price": "1.00", "category_id": EMPTY_CATEGORY}
         written = lonely.http.post("/products", json=new)
-        page = lonely.get(f"/products?limit=1&category_id={EMPTY_CATEGORY}")
+        page = lonely.get(f"/products?limit=9&category_id={EMPTY_CATEGORY}")
 
     assert [answer.status_code for answer in (first, written, page)] == [200, 201, 200]
-    assert page.json()["items"][0]["id"] == written.json()["id"]
-    for answer in (first, written, page):
-        assert answer.elapsed.total_seconds() < 2 * PATIENCE, answer.request
+    assert page.json()["items"][-1]["id"] == written.json()["id"]
+    return max(answer.elapsed.total_seconds() for answer in (first, written, page))
 
 
 @pytest.mark.criterion("R08.7")
