@@ -13,6 +13,7 @@ import redis
 
 from evaluation.addresses import redis_database
 from evaluation.faults.restartable import RestartableServices
+from evaluation.services.settings import VALKEY_SETTINGS
 from evaluation.serving.logins import create_redis_user
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage
@@ -53,12 +54,6 @@ class Scene:
                 (self.stage.role,),
             )
 
-    def configure(self, **settings: str) -> None:
-        """Set settings of Redis."""
-        with self.redis() as client:
-            for name, value in settings.items():
-                client.config_set(name.replace("_", "-"), value)
-
     def start_redis(self, kept: Kept) -> None:
         """Start Redis with these keys; it keeps nothing but the candidate's user over a restart."""
         self.services.redis.start()
@@ -96,16 +91,16 @@ def redis_silent(scene: Scene) -> Iterator[None]:
 @contextmanager
 def redis_full(scene: Scene) -> Iterator[None]:
     """Redis takes no writes, because its memory is used up."""
-    scene.configure(maxmemory="1", maxmemory_policy="noeviction")
-    yield
-    scene.configure(maxmemory="512mb")
+    with scene.redis() as client:
+        client.config_set("maxmemory", "1")
+        yield
+        client.config_set("maxmemory", VALKEY_SETTINGS["maxmemory"])
 
 
 @contextmanager
 def redis_read_only(scene: Scene) -> Iterator[None]:
     """Redis is a replica for some time, and takes no writes."""
     with scene.redis() as client:
-        client.config_set("replica-serve-stale-data", "yes")
         client.execute_command("REPLICAOF", "127.0.0.1", CLOSED_PORT)
         yield
         client.execute_command("REPLICAOF", "NO", "ONE")
