@@ -11,6 +11,7 @@ Exit status: 0 when nothing was stale, wrong, failed, silent or left behind, and
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -148,7 +149,8 @@ def terminated(scene: Scene, history: History) -> Result:
             started = time.monotonic()
             server.process.stop()
             ended_after_s = round(time.monotonic() - started, 1)
-        if server.process.returncode:
+        # uvicorn ends by the signal that it has heeded.
+        if server.process.returncode not in (0, -signal.SIGTERM):
             traffic.note(FAILED, f"the process ended with status {server.process.returncode}")
         answers, first = traffic.seen()
         return Result(TERMINATED, answers, ended_after_s, max(0, counters.sessions() - sessions), first)
