@@ -191,23 +191,35 @@ def blocked_stage(bench: Workbench) -> Iterator[Stage]:
 
 @pytest.fixture(scope="session")
 def servers(blocked_stage: Stage, candidate: Path) -> Iterator[Callable[[], Subject]]:
-    """A function that returns a server on these rows: always the same, as long as it answers."""
+    """A function that returns a server on these rows: always the same, as long as it is as good as new."""
     with ExitStack() as stack:
         running: list[Subject] = []
 
         def answering() -> Subject:
-            if not running or not does_answer(running[-1]):
+            if running and not is_as_new(running[-1]):
+                end_with_its_transactions(running.pop())
+            if not running:
                 running.append(stack.enter_context(subject_on(blocked_stage, candidate)))
             return running[-1]
 
         yield answering
 
 
-def does_answer(subject: Subject) -> bool:
-    """Whether nothing waits in Postgres any more, and a product and a listing are answered soon."""
+def end_with_its_transactions(subject: Subject) -> None:
+    """Kill a server, and wait until Postgres has taken back what its transactions had locked."""
+    subject.server.process.kill()
     until(lambda: subject.observer.counters.busy() == 0)
+
+
+def is_as_new(subject: Subject) -> bool:
+    """Whether no connection is in use any more, and a product and a listing are answered soon.
+
+    What a test left behind would fail the next one, and which one that is depends on their order.
+    """
+    is_idle = until(lambda: subject.observer.counters.busy() == 0)
+    is_full = until(lambda: not subject.server.ask("pool")["checked_out"])
     paths = ["/products/1999", f"/products?limit=1&category_id={secrets.randbelow(2**31)}"]
-    return burst(subject.server.port, paths, LOG_DEADLINE_S).answered == len(paths)
+    return is_idle and is_full and burst(subject.server.port, paths, LOG_DEADLINE_S).answered == len(paths)
 
 
 @pytest.fixture
