@@ -8,7 +8,7 @@ RUN apt-get update -qq \
     && git config --system user.email hofaz9@localhost
 
 # What an attempt starts from (`make testbed`): the baseline, the statement, the packages that a catalog may use,
-# and nothing that tells the answer. The folder has the name that it has where attempts are judged.
+# and no reference solution. The folder has the name that it has where attempts are judged.
 FROM base AS solver
 WORKDIR /testbed
 COPY requirements.txt /tmp/

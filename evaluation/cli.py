@@ -32,7 +32,7 @@ from evaluation.room import make_room
 COMMANDS = """commands:
   evaluation.py grade PATH...          grade folders, patches and predictions
   evaluation.py regrade REPORT         judge the measurements of a report again
-  evaluation.py explain REPORT [TEST]  tell what failed, or one test or criterion whole
+  evaluation.py explain REPORT [TEST]  print what failed, or all about one test or criterion
 (each with --help)
 """
 STATUSES = "Exit status: 0 resolved, 1 not resolved, 2 no verdict (a failure on our side), 64 usage error."
@@ -59,7 +59,7 @@ def main() -> int:
         print(printable(f"no verdict: {error}"), file=sys.stderr)
         return NO_VERDICT
     except KeyboardInterrupt:
-        print("interrupted: only finished reports were written, and all else is cleaned up", file=sys.stderr)
+        print("interrupted: finished reports are kept, everything else was removed", file=sys.stderr)
         return NO_VERDICT
     except Exception:
         traceback.print_exc()
@@ -76,7 +76,7 @@ def evaluate_main(arguments: list[str]) -> int:
     """Measure the baseline and one candidate side by side; return the exit status."""
     options = Parser(
         prog="evaluation.py",
-        description="Run the suite on baseline and candidate, count the work both do, judge and report.",
+        description="Run the suite on baseline and candidate, count their work, judge and report.",
         epilog=f"{COMMANDS}\n{STATUSES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

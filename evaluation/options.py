@@ -68,8 +68,8 @@ def add_common(options: Parser, profile: str, profiles: dict[str, str]) -> None:
         "--seed",
         type=int,
         metavar="N",
-        help="repeat a run: its report contains the seed, which chooses the order of the tests and their "
-        "random examples, in environment.seed (with this option, nothing is taken from the store)",
+        help="repeat a run with the seed in its report (environment.seed), which chooses the order of the "
+        "tests and their random examples; stored measurements are not used",
     )
 
 

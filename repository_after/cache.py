@@ -40,7 +40,7 @@ class Wanted:
 
 
 async def load_alone(load: Loader) -> Page:
-    """A page for now only: nothing would tell whether it is still good later."""
+    """Load a page without keeping it: without Redis nothing shows when it is out of date."""
     return await pack((await load(None)).body, b"")
 
 

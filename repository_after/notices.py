@@ -1,4 +1,4 @@
-"""A word from process to process by way of Postgres, for when Redis cannot pass it on."""
+"""Tell other processes of a write through Postgres, for when Redis is out of reach."""
 
 import asyncio
 import contextlib

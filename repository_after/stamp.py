@@ -23,9 +23,9 @@ class Stamp:
     def __init__(self, link: RedisLink) -> None:
         self.link = link
         self.newest = b""
-        self.is_move_owed = False
-        self.paying: asyncio.Task[None] | None = None
-        self.notices = Notices(self.owe_move)
+        self.is_move_due = False
+        self.retrying: asyncio.Task[None] | None = None
+        self.notices = Notices(self.schedule_move)
         # R08: one round trip for all requests that wait for it.
         self.reads = NextCall(self.read)
 
@@ -37,7 +37,7 @@ class Stamp:
         """The stamp that stands now; one that all processes agree on where there is none."""
         if self.link.is_down():
             raise TimeoutError("Redis did not answer a moment ago")
-        if self.is_move_owed:
+        if self.is_move_due:
             await self.move()
         stamp = await self.standing()
         if stamp < self.newest:
@@ -75,7 +75,7 @@ class Stamp:
             # A Redis that is full still takes the stamp away, and without one no page is good.
             await in_time(self.link.redis.delete(KEY))
         self.newest = max(stamp, self.newest)
-        self.is_move_owed = False
+        self.is_move_due = False
 
     async def forget_pages(self) -> None:
         """Called after every write, before it is answered: no page from before is good any more."""
@@ -83,19 +83,19 @@ class Stamp:
             await self.move()
         except FAILURES as error:
             self.link.note_failure(error)
-            self.owe_move()
+            self.schedule_move()
             # R08: the other processes may reach Redis all the same, and must not go on with their pages.
             await self.notices.tell()
 
-    def owe_move(self) -> None:
+    def schedule_move(self) -> None:
         """No page is good until the stamp has been moved, which is tried until it is done."""
-        self.is_move_owed = True
-        if self.paying is None or self.paying.done():
-            self.paying = asyncio.create_task(self.pay())
+        self.is_move_due = True
+        if self.retrying is None or self.retrying.done():
+            self.retrying = asyncio.create_task(self.retry())
 
-    async def pay(self) -> None:
+    async def retry(self) -> None:
         """Move the stamp as soon as Redis can be reached, also when no request asks for a listing."""
-        while self.is_move_owed:
+        while self.is_move_due:
             await asyncio.sleep(REDIS_RETRY_S)
             try:
                 await self.move()
@@ -108,9 +108,9 @@ class Stamp:
 
     async def close(self) -> None:
         """Try once more to move what should have been moved, and listen no longer."""
-        if self.paying is not None:
-            self.paying.cancel()
+        if self.retrying is not None:
+            self.retrying.cancel()
         with contextlib.suppress(*FAILURES):
-            if self.is_move_owed:
+            if self.is_move_due:
                 await self.move()
         await self.notices.close()

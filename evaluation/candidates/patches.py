@@ -74,7 +74,7 @@ def apply_patch(base: Path, patch: bytes, into: Path) -> tuple[str, ...]:
             raise PatchFailedError(f"the patch is refused: {refusal(patch, min(strange))}")
         done = git(options, file, scratch)
         if done.returncode:
-            raise PatchFailedError(f"the patch does not apply to {base.name}:\n{said(done)}")
+            raise PatchFailedError(f"the patch does not apply to {base.name}:\n{git_message(done)}")
         if content_digest(base) == content_digest(changed):
             raise EmptyPatchError("the patch changes nothing in the catalog")
         changed.rename(into)
@@ -103,10 +103,10 @@ def best_reading(file: Path, scratch: Path) -> Reading:
         if not done.returncode:
             paths = [os.fsdecode(row.split(b"\t", 2)[2]) for row in done.stdout.split(b"\0") if row]
             found.append(Reading(options, tuple(paths)))
-        elif any(words in said(done) for words in NO_PATCH):
+        elif any(words in git_message(done) for words in NO_PATCH):
             raise EmptyPatchError("git finds no change in the patch")
         else:
-            failures.append(said(done))
+            failures.append(git_message(done))
     readings = [one for one in found if one.served()]
     if not readings and found:
         raise EmptyPatchError("the patch changes nothing that is served")
@@ -140,8 +140,8 @@ def git(options: list[str], file: Path, scratch: Path) -> "subprocess.CompletedP
     return done
 
 
-def said(done: "subprocess.CompletedProcess[bytes]") -> str:
-    """What git said of a patch."""
+def git_message(done: "subprocess.CompletedProcess[bytes]") -> str:
+    """The message of git about a patch."""
     return done.stderr.decode(errors="replace").strip() or f"git ended with status {done.returncode}"
 
 

@@ -49,7 +49,7 @@ class Submission:
 
 
 def notes_on(ignored: tuple[str, ...]) -> tuple[str, ...]:
-    """What is said of the paths of a patch that were ignored."""
+    """A sentence about the paths of a patch that were ignored."""
     more = f" and {len(ignored) - MOST_NAMED} more" if len(ignored) > MOST_NAMED else ""
     named = f"{', '.join(ignored[:MOST_NAMED])}{more}"
     return (f"ignored, because it is not served: {named}",) if ignored else ()

@@ -121,7 +121,7 @@ def clone(admin_url: str, template: str, name: str, role: str, ours: str) -> Non
 
 
 def close_to_candidates(admin: psycopg.Connection, name: str) -> None:
-    """Let nobody into a database but those who are named afterwards; before, every role may enter."""
+    """Take away the right of every role to connect; the roles that need it are granted it afterwards."""
     admin.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM PUBLIC").format(sql.Identifier(name)))
 
 

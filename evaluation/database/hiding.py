@@ -17,7 +17,7 @@ MEANS = {
 
 
 def means_to_hide(url: str) -> list[str]:
-    """A sentence for each of them."""
+    """Describe each object that can hide work."""
     with psycopg.connect(url) as connection:
         found = {what: connection.execute(query.encode()).fetchall() for what, query in MEANS.items()}
     return [what.format(name) for what, rows in found.items() for (name,) in rows]

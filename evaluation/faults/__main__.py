@@ -3,10 +3,12 @@
 Two processes of a candidate are read and written all the time while one thing after another fails: Redis,
 Postgres, clients, and at last a process itself. Every answer is compared with what was written. The table,
 and a file of JSON beside the reports, tell how many answers were right, refused (503 with Retry-After, or no
-connection), failed (another status), silent (none in 20 s), stale or wrong; after how many seconds all was
-well again; and how many connections were left inside a transaction or missing from the pool.
+connection), failed (another status), silent (none in 20 s), stale or wrong; after how many seconds the
+catalog had recovered; and how many connections were leaked: left inside a transaction, or missing from the
+pool.
 
-Exit status: 0 when nothing was stale, wrong, failed, silent or left behind, and all was well again; else 1.
+Exit status: 0 when nothing was stale, wrong, failed or silent, no connection was leaked, and the catalog
+recovered each time; else 1.
 """
 
 import argparse
@@ -45,18 +47,18 @@ OUTCOMES = (RIGHT, REFUSED, FAILED, SILENT, STALE, WRONG)
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What clients saw of one fault; `well_after_s` is None when it was never well again."""
+    """What clients saw of one fault; `recovered_s` is None when it did not recover."""
 
     fault: str
     answers: dict[str, int]
-    well_after_s: float | None
-    left_behind: int
+    recovered_s: float | None
+    leaked: int
     first: dict[str, str] = field(default_factory=dict)
 
     def is_good(self, *, refuses: bool) -> bool:
         """Whether only what may be refused was refused, and everything else was right."""
         bad = {FAILED, SILENT, STALE, WRONG} | (set() if refuses else {REFUSED})
-        return self.well_after_s is not None and not self.left_behind and not bad & self.answers.keys()
+        return self.recovered_s is not None and not self.leaked and not bad & self.answers.keys()
 
 
 def main() -> int:
@@ -88,7 +90,7 @@ def main() -> int:
 
 def run(candidate: Path, faults: list[Fault]) -> list[Result]:
     """Make one fault after another while clients go on, and print a line for each."""
-    print(f"{'fault':<28}{''.join(f'{outcome:>9}' for outcome in OUTCOMES)}{'well after':>12}{'left':>6}")
+    print(f"{'fault':<28}{''.join(f'{outcome:>9}' for outcome in OUTCOMES)}{'recovered':>12}{'leaked':>8}")
     results = []
     with scene_of(candidate) as scene:
         history = History({row["id"]: row for row in expected_products(scene.stage.admin_url, ROWS)})
@@ -129,13 +131,13 @@ def observed(fault: Fault, scene: Scene, traffic: Traffic) -> Result:
     with lasting(fault, scene):
         pass
     mended = time.monotonic()
-    well_after_s = None
-    while well_after_s is None and time.monotonic() < mended + WELL_S:
+    recovered_s = None
+    while recovered_s is None and time.monotonic() < mended + WELL_S:
         if traffic.is_well():
-            well_after_s = round(time.monotonic() - mended, 1)
+            recovered_s = round(time.monotonic() - mended, 1)
     time.sleep(AFTER_S)
     answers, first = traffic.seen()
-    return Result(fault.name, answers, well_after_s, left_behind(scene, traffic), first)
+    return Result(fault.name, answers, recovered_s, leaked(scene, traffic), first)
 
 
 def terminated(scene: Scene, history: History) -> Result:
@@ -156,7 +158,7 @@ def terminated(scene: Scene, history: History) -> Result:
         return Result(TERMINATED, answers, ended_after_s, max(0, counters.sessions() - sessions), first)
 
 
-def left_behind(scene: Scene, traffic: Traffic) -> int:
+def leaked(scene: Scene, traffic: Traffic) -> int:
     """Connections inside a transaction or checked out of a pool, while the clients pause."""
     with traffic.paused(), closing(scene.stage.counters()) as counters:
         deadline = time.monotonic() + EMPTY_S
@@ -171,9 +173,9 @@ def left_behind(scene: Scene, traffic: Traffic) -> int:
 def line_of(result: Result) -> str:
     """A line of the table, and below it the first answer of each kind that is not right."""
     counts = "".join(f"{result.answers.get(outcome, 0):>9}" for outcome in OUTCOMES)
-    well = "never" if result.well_after_s is None else f"{result.well_after_s:.1f} s"
+    well = "never" if result.recovered_s is None else f"{result.recovered_s:.1f} s"
     more = "".join(f"\n    {outcome}: {told}" for outcome, told in result.first.items())
-    return f"{result.fault:<28}{counts}{well:>12}{result.left_behind:>6}{more}"
+    return f"{result.fault:<28}{counts}{well:>12}{result.leaked:>6}{more}"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from evaluation.criteria import HARDENING, Criterion, criteria
-from evaluation.judge.measurements import said_by_measurements, together
+from evaluation.judge.measurements import together, verdicts_of_measurements
 from evaluation.records import CriterionVerdict, Measured
 
 
@@ -32,7 +32,7 @@ def judge_criterion(criterion: Criterion, measured: Measured) -> CriterionVerdic
     tests = [test for test in measured.suite.tests if test.criterion == criterion.id]
     failed = tuple(test.nodeid for test in tests if test.outcome != "passed")
     by_tests = [not failed] if tests else []
-    passed = together([*by_tests, *said_by_measurements(criterion.id, measured)])
+    passed = together([*by_tests, *verdicts_of_measurements(criterion.id, measured)])
     return CriterionVerdict(criterion.id, criterion.level, passed, len(tests), failed)
 
 

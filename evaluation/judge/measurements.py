@@ -7,7 +7,7 @@ from evaluation.judge.timed import TIMED
 from evaluation.records import Measured
 
 
-def said_by_measurements(criterion: str, measured: Measured) -> list[bool | None]:
+def verdicts_of_measurements(criterion: str, measured: Measured) -> list[bool | None]:
     """What load, CPU time and answers beside the suite say about a criterion; nothing when they say nothing.
 
     None stands for a measurement that decides nothing on this machine.

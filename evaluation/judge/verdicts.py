@@ -2,7 +2,7 @@
 
 from evaluation.criteria import SPECIFIED, criteria
 from evaluation.judge import cpu, timings
-from evaluation.judge.measurements import said_by_measurements, together
+from evaluation.judge.measurements import together, verdicts_of_measurements
 from evaluation.records import REQUIREMENTS, CaseResult, Measured, Verdict
 
 
@@ -40,7 +40,7 @@ def measurements(requirement: str, measured: Measured) -> list[bool | None]:
         answer
         for one in criteria().values()
         if one.requirement == requirement and one.level == SPECIFIED
-        for answer in said_by_measurements(one.id, measured)
+        for answer in verdicts_of_measurements(one.id, measured)
     ]
 
 

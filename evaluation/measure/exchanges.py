@@ -32,7 +32,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An answered request: of whom to which process, when, which criterion old rows break, what is broken."""
+    """An answered request; `stale` is the criterion that old rows break, `broken` what its answer breaks."""
 
     process: int
     method: str

@@ -53,13 +53,13 @@ CHECKS = 3
 """How many clients ask each process for each listing after the minute."""
 CATEGORIES = 41
 PATIENT = "options=-c%20statement_timeout%3D5s"
-"""For our own connections: a candidate that keeps locks ends its minute, and does not block us."""
+"""For our own connections: a candidate that holds locks loses its own run and cannot block the harness."""
 
 
 def observe_real_minute(
     bench: Workbench, candidate: Path, seed: int, interrupted: Event, wait_s: float = WAIT_S
 ) -> RealMinute:
-    """Let two processes on one stage live through a minute; InfrastructureError as soon as `interrupted`.
+    """Ask two processes on one stage before and after a minute; InfrastructureError as soon as `interrupted`.
 
     A candidate that cannot be served, dies, or does not answer has broken API.2.
     """

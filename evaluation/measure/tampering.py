@@ -1,7 +1,7 @@
 """Looks for signs of tampering: bodies that no table holds, uncounted work, work after the answer.
 
 Every signal found here makes a candidate `tampered`, even when all tests pass. A wrong body that was read
-from the tables is an honest mistake: it breaks a criterion.
+from the tables breaks a criterion, and is no tampering.
 """
 
 import json
@@ -31,16 +31,16 @@ from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench
 
 REFRESH = 10
-"""As many statements after an answer or in an idle second are no refresh of a kept page any more."""
+"""From so many statements after an answer or in an idle second on, it is more than the refresh of a page."""
 LATE_S = 0.4
 IDLE_SECONDS = 4
-"""A write comes before it: what is read again because of one is read by those who ask."""
+"""Seconds without a request after a write; what a write makes out of date is not read without a request."""
 WRITE_S, LONGEST_BYTES = 30.0, 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """Signs of tampering, and criteria that honest mistakes break."""
+    """Signs of tampering, and criteria that wrong bodies break."""
 
     signals: tuple[Signal, ...]
     broken: tuple[Broken, ...]

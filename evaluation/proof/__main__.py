@@ -136,7 +136,7 @@ def run_mutant(shop: Workshop, patch: Path, *, whole: bool, is_stopped: bool) ->
 
 
 def found_costly(bench: Workbench, folder: Path) -> tuple[str, ...]:
-    """R01.2 is judged beside the suite: by the CPU time of a warm answer, beside the null server's."""
+    """What R01.2 measures beside the suite: the CPU time of a warm answer and of the null server's."""
     with bench.stage(SIZES["standard"]) as stage:
         cost, _ = measure_cpu(stage, folder)
     return () if is_cheap([cost]) else (f"R01.2 ({cost.candidate_us} us, null server {cost.null_us} us)",)

@@ -41,7 +41,7 @@ def failures(report: dict[str, Any], side: str = "after") -> list[Failure]:
 
 
 def told_failures(report: dict[str, Any]) -> list[Failure]:
-    """What of the candidate failed; nothing for one that could not be measured: the reason says it all."""
+    """Failures of the candidate; none when it could not be measured, for then the reason is printed."""
     return [] if report["results"]["after"]["error"] else failures(report)
 
 

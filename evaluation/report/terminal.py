@@ -12,9 +12,9 @@ from evaluation.report.marks import mark, not_judged
 from evaluation.report.printable import first_lines, last_line_first, one_line, printable
 
 FAILURE_LINES = 12
-"""As many lines are printed about failures; the whole of each is in the report."""
+"""At most this many lines about failures are printed; the report has all of them."""
 MESSAGE_LINES, FEW = 3, 2
-"""As many lines of a message are printed where only a few tests failed, and one where more did."""
+"""So many lines of a message are printed where only a few tests failed; one line where more did."""
 
 
 def summary(report: dict[str, Any]) -> str:

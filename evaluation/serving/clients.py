@@ -1,4 +1,4 @@
-"""Header sets of ordinary clients, a little different in every request: nobody is to know ours."""
+"""Header sets of ordinary clients, a little different each time: candidates cannot recognise the harness."""
 
 from random import Random
 

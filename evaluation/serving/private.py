@@ -1,8 +1,9 @@
 """A private view of the machine for one serving process, made by itself, where the kernel lets it.
 
-Its temporary folders and its IPC objects are its own: small, and gone when it is gone. Of this repository it
-sees the harness and the candidate alone. Root needs no more for that than mount(2); anybody else gets a user
-namespace. `python -m evaluation.serving.private` says by its exit status whether this works here.
+Its temporary folders and its IPC objects are its own; they are small, and end with the process. Of this
+repository it sees the harness and the candidate alone. Root needs no more for that than mount(2); anybody
+else gets a user namespace. `python -m evaluation.serving.private` says by its exit status whether this
+works here.
 """
 
 import functools

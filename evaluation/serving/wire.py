@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 ENCRYPTION_REQUESTS = (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"\x00\x00\x00\x08\x04\xd2\x16\x30")
-"""SSLRequest and GSSENCRequest: they are refused here, because nothing could be read afterwards."""
+"""SSLRequest and GSSENCRequest: they are refused, for the relay cannot read encrypted traffic."""
 
 
 class Wire(Protocol):

@@ -59,7 +59,7 @@ def answering(first: bytes, endless: bytes = b"", pause_s: float = 0.0) -> Itera
 
 
 @pytest.mark.parametrize(
-    ("first", "endless", "pause_s", "said"),
+    ("first", "endless", "pause_s", "message"),
     [
         (OK + b"\r\n", MEGABYTE, 0.0, "more than"),
         (OK, b"X: y\r\n" * 10_000, 0.0, "100 headers"),
@@ -79,14 +79,14 @@ def answering(first: bytes, endless: bytes = b"", pause_s: float = 0.0) -> Itera
     ],
 )  # fmt: skip
 def test_an_answer_that_is_none_ends_with_its_reason(
-    first: bytes, endless: bytes, pause_s: float, said: str
+    first: bytes, endless: bytes, pause_s: float, message: str
 ) -> None:
     started = time.monotonic()
 
     with (
         answering(first, endless, pause_s) as port,
         closing(Connection(port, 1.0)) as asking,
-        pytest.raises(AnswerError, match=said) as error,
+        pytest.raises(AnswerError, match=message) as error,
     ):
         asking.get("/").body()
 
@@ -102,7 +102,7 @@ def test_a_packed_answer_of_several_members_is_unpacked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "endless", "pause_s", "said"),
+    ("first", "endless", "pause_s", "message"),
     [
         (OK + b"\r\n", MEGABYTE, 0.0, "more than"),
         (OK + b"\r\n", b"x", 0.05, "did not end"),
@@ -111,11 +111,11 @@ def test_a_packed_answer_of_several_members_is_unpacked() -> None:
     ids=["endless", "drips", "bomb"],
 )
 def test_the_client_of_the_suite_has_the_same_limits(
-    first: bytes, endless: bytes, pause_s: float, said: str
+    first: bytes, endless: bytes, pause_s: float, message: str
 ) -> None:
     with answering(first, endless, pause_s) as port, httpx.HTTPTransport(verify=False) as sender:
         answer = sender.handle_request(httpx.Request("GET", f"http://127.0.0.1:{port}/"))
-        with pytest.raises(httpx.TransportError, match=said):
+        with pytest.raises(httpx.TransportError, match=message):
             whole(answer, time.perf_counter() + 1.0)
 
 

@@ -128,7 +128,7 @@ def test_far_pages_of_both_catalogs_are_measured(bench: Workbench) -> None:
         assert (slow.listing, slow.depth, slow.skipped) == (fast.listing, fast.depth, fast.skipped)
         if "category" in slow.listing:
             continue
-        assert slow.trouble is fast.trouble is None
+        assert slow.failure is fast.failure is None
         assert slow.pages == fast.pages == PAGES - 1
         assert (slow.statements or 0) > 10 * (fast.statements or 0) > 0
         assert (slow.buffers or 0) > (fast.buffers or 0) > PAGE_SIZE
@@ -144,7 +144,7 @@ def test_pages_with_other_products_than_the_tables_are_not_measured(
     costs = measure_growth(bench, AFTER, lambda _: None, [SMALL])
 
     assert {cost.buffers for cost in costs} == {None}
-    assert "not the products" in (costs[0].trouble or "")
+    assert "not the products" in (costs[0].failure or "")
 
 
 def changed(catalog: Path, folder: Path, *changes: tuple[str, str]) -> Path:
@@ -187,4 +187,4 @@ def test_a_page_that_fails_is_reported_and_not_measured(bench: Workbench, tmp_pa
 
     assert shallow.buffers
     assert (middle.buffers, deep.buffers) == (None, None)
-    assert "500" in (middle.trouble or "")
+    assert "500" in (middle.failure or "")

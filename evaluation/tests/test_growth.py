@@ -19,10 +19,10 @@ from evaluation.tests.test_judge import measured
 SIZES = (10_000, 100_000, 1_000_000)
 
 
-def cost(products: int, buffers: float | None, depth: float = 0.01, trouble: str | None = None) -> PageCost:
+def cost(products: int, buffers: float | None, depth: float = 0.01, failure: str | None = None) -> PageCost:
     """The cost of a page of the listing of all products; its ms are a tenth of its buffers."""
     ms = None if buffers is None else buffers / 10
-    return PageCost(products, "", depth, 0, products, True, 2, 2, 50, buffers, ms, 9, 9.0, trouble)
+    return PageCost(products, "", depth, 0, products, True, 2, 2, 50, buffers, ms, 9, 9.0, failure)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_exponent_is_the_power_of_the_size() -> None:
 
 
 def test_a_page_at_another_depth_than_requested_does_not_count() -> None:
-    costs = [cost(10_000, 100), cost(100_000, 1_000), cost(1_000_000, 100, trouble="no farther")]
+    costs = [cost(10_000, 100), cost(100_000, 1_000), cost(1_000_000, 100, failure="no farther")]
 
     assert [law.buffers_law for law in laws(costs)] == ["unknown"]
 
@@ -71,7 +71,7 @@ def test_a_page_within_a_tenth_of_the_shallowest_is_alike(deep: float, alike: bo
 
 
 def test_without_the_shallowest_page_there_is_nothing_to_compare_with() -> None:
-    costs = [cost(10_000, None, trouble="broken"), cost(10_000, 100, 0.5), cost(10_000, 200, 0.99)]
+    costs = [cost(10_000, None, failure="broken"), cost(10_000, 100, 0.5), cost(10_000, 200, 0.99)]
 
     assert deepenings(costs) == ()
 

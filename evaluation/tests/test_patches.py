@@ -133,7 +133,7 @@ def test_what_is_outside_of_the_catalog_is_ignored_and_named(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("patch", "said"),
+    ("patch", "message"),
     [
         (HEADED + LINK, "line 10 asks for a link"),
         (HEADED + new_file("repository_before/module", "160000"), "line 10 asks for a submodule"),
@@ -143,8 +143,8 @@ def test_what_is_outside_of_the_catalog_is_ignored_and_named(tmp_path: Path) -> 
     ],
     ids=["link", "submodule", "above", "other-lines", "cut"],
 )
-def test_a_refused_patch_says_which_line_is_wrong(tmp_path: Path, patch: bytes, said: str) -> None:
-    with pytest.raises(PatchFailedError, match=said):
+def test_a_refused_patch_says_which_line_is_wrong(tmp_path: Path, patch: bytes, message: str) -> None:
+    with pytest.raises(PatchFailedError, match=message):
         apply_patch(BEFORE, patch, tmp_path / "candidate")
 
     assert not any(tmp_path.iterdir())

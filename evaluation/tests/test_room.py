@@ -24,11 +24,11 @@ def evaluation(tmp_path: Path, limits: str, *arguments: object) -> tuple[int, st
 
 
 def test_too_few_open_files_are_told_first(tmp_path: Path) -> None:
-    status, said = evaluation(tmp_path, "ulimit -n 256", "--out", tmp_path)
+    status, message = evaluation(tmp_path, "ulimit -n 256", "--out", tmp_path)
 
     assert status == 2
-    assert "only 256 open files are allowed" in said
-    assert "services:" not in said
+    assert "only 256 open files are allowed" in message
+    assert "services:" not in message
 
 
 def test_a_low_soft_limit_is_raised() -> None:
@@ -43,11 +43,11 @@ def test_a_low_soft_limit_is_raised() -> None:
 def test_reports_that_cannot_be_written_are_told_first(tmp_path: Path, option: str) -> None:
     (tmp_path / "file").touch()
 
-    status, said = evaluation(tmp_path, ":", "--out", tmp_path, option, tmp_path / "file" / "below" / "x")
+    status, message = evaluation(tmp_path, ":", "--out", tmp_path, option, tmp_path / "file" / "below" / "x")
 
     assert status == 2
-    assert "cannot be written" in said
-    assert "services:" not in said
+    assert "cannot be written" in message
+    assert "services:" not in message
 
 
 def test_a_full_disk_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -212,7 +212,7 @@ def test_the_message_for_a_candidate_that_cannot_be_imported_contains_the_traceb
 
 
 @pytest.mark.parametrize(
-    ("imports", "said"),
+    ("imports", "message"),
     [
         (
             "import orjson_of_tomorrow.fast",
@@ -223,11 +223,11 @@ def test_the_message_for_a_candidate_that_cannot_be_imported_contains_the_traceb
     ids=["package", "own-module"],
 )
 def test_the_message_for_a_missing_package_says_which_and_what_is_installed(
-    stage: Stage, tmp_path: Path, imports: str, said: str
+    stage: Stage, tmp_path: Path, imports: str, message: str
 ) -> None:
     candidate = variant(tmp_path, imports)
 
-    with pytest.raises(CandidateError, match=said):
+    with pytest.raises(CandidateError, match=message):
         stage.serving(candidate).__enter__()
 
 

@@ -1,4 +1,4 @@
-"""Folders, patches and files of predictions become submissions; one bad row is its own trouble."""
+"""Folders, patches and files of predictions become submissions; one bad row fails alone."""
 
 import json
 import os
@@ -57,7 +57,7 @@ def test_a_separator_in_a_string_does_not_end_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
+    ("bad", "message"),
     [
         ("{", "line 2 is not JSON"),
         ("[" * 100_000, "line 2 is not JSON"),
@@ -68,14 +68,16 @@ def test_a_separator_in_a_string_does_not_end_a_line(tmp_path: Path) -> None:
         (json.dumps(row(instance="OTHER")), "line 2 is of the instance 'OTHER', and this is HOFAZ9"),
     ],
 )
-def test_a_bad_row_is_refused_with_its_line_and_harms_no_other(tmp_path: Path, bad: str, said: str) -> None:
+def test_a_bad_row_is_refused_with_its_line_and_harms_no_other(
+    tmp_path: Path, bad: str, message: str
+) -> None:
     (tmp_path / "p.jsonl").write_text(lines(row("first")) + bad + "\n" + lines(row("last")))
 
     first, refused, last = read_submissions([tmp_path / "p.jsonl"])
 
     assert (first.name, last.name) == ("first", "last")
     assert first.refused is last.refused is None
-    with pytest.raises(PatchFailedError, match=said):
+    with pytest.raises(PatchFailedError, match=message):
         refused.as_folder(tmp_path / "candidate")
 
 
