@@ -94,9 +94,14 @@ class Catalog(FastAPI):
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """FastAPI's answer; HEAD is a GET whose body the server leaves out."""
-        if scope["type"] == "http" and scope["method"] == "HEAD":
-            scope = {**scope, "method": "GET"}
-        await super().__call__(scope, receive, send)
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            return await super().__call__(scope, receive, send)
+        as_get = {**scope, "method": "GET"}
+        try:
+            await super().__call__(as_get, receive, send)
+        finally:
+            # R16: the line of a request names its route.
+            scope["route"] = as_get.get("route")
 
 
 class PageResponse(Response):

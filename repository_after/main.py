@@ -17,6 +17,7 @@ from .cache import Listing, Wanted, listings
 from .compression import CompressionMiddleware
 from .config import DEFAULT_PAGE_SIZE, GC_THRESHOLD, GZIP_LEVEL, GZIP_MINIMUM_BYTES, MAX_ID, MAX_PAGE_SIZE
 from .database import SessionLocal, close_database, get_db, writing_session
+from .docs import install_docs
 from .errors import REFUSALS, install_error_handlers, not_found
 from .fast_path import Catalog, PageResponse, known_queries
 from .http_cache import ConditionalMiddleware
@@ -62,13 +63,15 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     gc.set_threshold(GC_THRESHOLD)
     await listings.open()
     yield
+    # R16: before anything that can fail.
+    pending.write()
     await listings.close()
     await close_database()
-    pending.write()
 
 
-app = Catalog(title="Product catalog", lifespan=lifespan, responses=REFUSALS)
+app = Catalog(title="Product catalog", lifespan=lifespan, responses=REFUSALS, docs_url=None, redoc_url=None)
 install_error_handlers(app)
+install_docs(app)
 app.add_middleware(ConditionalMiddleware)
 # R12: GZipMiddleware with a cheaper level than its 9, for answers of 1 000 bytes and more.
 app.add_middleware(CompressionMiddleware, minimum_size=GZIP_MINIMUM_BYTES, compresslevel=GZIP_LEVEL)

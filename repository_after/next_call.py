@@ -20,7 +20,7 @@ class NextCall(Generic[T]):
 
     def ask(self) -> asyncio.Future[T]:
         """The result of the next call, in a future of one's own."""
-        if self.running is None:
+        if self.running is None or self.running.done():
             self.running = asyncio.create_task(self.run())
         # R01: the task knows the loop; to look up the running one would be a system call a request.
         answer: asyncio.Future[T] = self.running.get_loop().create_future()

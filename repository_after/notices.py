@@ -60,4 +60,5 @@ class Notices:
         if self.listening is not None:
             self.listening.cancel()
         if self.connection is not None:
-            await self.connection.close()
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self.connection.close(timeout=TELLING_S)

@@ -15,6 +15,7 @@ from .redis_link import FAILURES, RedisLink, in_time
 
 KEY = "catalog:stamp"
 FORMAT = struct.Struct(">Q8s")  # milliseconds since 1970, and what no other process draws
+LATEST_MS = 1 << 48  # The year 10889: what claims to be later is no stamp of ours.
 
 
 class Stamp:
@@ -54,10 +55,10 @@ class Stamp:
             stamp: bytes | None = await in_time(redis.get(KEY))
         except ResponseError:
             stamp = b"of another type"
-        if stamp is None or len(stamp) != FORMAT.size:
+        if stamp is None or not is_stamp(stamp):
             await in_time(redis.set(KEY, self.next(), nx=stamp is None))
             stamp = await in_time(redis.get(KEY))
-        if stamp is None:
+        if stamp is None or not is_stamp(stamp):
             raise TimeoutError("Redis keeps no stamp")
         return stamp
 
@@ -114,3 +115,8 @@ class Stamp:
             if self.is_move_due:
                 await self.move()
         await self.notices.close()
+
+
+def is_stamp(value: bytes) -> bool:
+    """Whether a value in Redis can be a stamp of this catalog."""
+    return len(value) == FORMAT.size and FORMAT.unpack(value)[0] < LATEST_MS

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from . import crud
 from .config import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from .database import close_database, get_db
+from .docs import install_docs
 from .errors import REFUSALS, install_error_handlers, not_found
 from .models import Category
 from .schemas import (
@@ -37,8 +38,9 @@ async def lifespan(_: FastAPI) -> AsyncIterator[None]:
     close_database()
 
 
-app = FastAPI(title="Product catalog", lifespan=lifespan, responses=REFUSALS)
+app = FastAPI(title="Product catalog", lifespan=lifespan, responses=REFUSALS, docs_url=None, redoc_url=None)
 install_error_handlers(app)
+install_docs(app)
 
 
 @app.get("/health")
