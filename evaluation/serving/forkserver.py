@@ -1,4 +1,4 @@
-"""The fork server: a process that has imported the libraries, and forks serving processes on request.
+"""The forkserver: a process that has imported the libraries, and forks serving processes on request.
 
 Started by `spawn.py`, one for each candidate, of which it runs nothing itself. For every request it forks a
 supervisor (`supervisor.py`), which forks the serving process. It ends when the harness closes its socket.

@@ -1,6 +1,6 @@
 """The serving process: imports one candidate, creates its tables and indexes, and serves it.
 
-The fork server (`forkserver.py`) starts it. The spawn request names the candidate and the sockets.
+The forkserver (`forkserver.py`) starts it. The spawn request names the candidate and the sockets.
 """
 
 import argparse

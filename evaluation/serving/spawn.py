@@ -1,4 +1,4 @@
-"""The harness's side of the fork servers: serving processes are spawned here, and none outlives the block."""
+"""The harness's side of the forkservers: serving processes are spawned here, and none outlives the block."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from evaluation.serving.sandbox import is_private, kind
 from evaluation.serving.supervisor import STOP_DEADLINE_S
 
 MARK = "INVOCATION_ID"
-"""Every process of a fork server is known by it. Services of systemd have this variable too."""
+"""Every process of a forkserver is known by it. Services of systemd have this variable too."""
 SPAWN_DEADLINE_S = 60.0
 GRACE_S = 5.0
 
@@ -98,7 +98,7 @@ class ForkServer:
         self.entry = cleaner.process(self.process.pid)
 
     def environment(self) -> dict[str, str]:
-        """The environment of the fork server and of every process that it forks."""
+        """The environment of the forkserver and of every process that it forks."""
         return served() | {MARK: self.mark, "PYTHONDONTWRITEBYTECODE": "1", "PYTHONUNBUFFERED": "1"}
 
     def spawn(
@@ -147,7 +147,7 @@ class ForkServer:
 
 
 class ForkServers:
-    """One fork server for each candidate, started when it is first needed."""
+    """One forkserver for each candidate, started when it is first needed."""
 
     def __init__(self, cleaner: Cleaner) -> None:
         self.cleaner = cleaner
@@ -155,7 +155,7 @@ class ForkServers:
         self._lock = threading.RLock()
 
     def of(self, directory: Path) -> ForkServer:
-        """The fork server of a candidate; a new one if a candidate has broken the last."""
+        """The forkserver of a candidate; a new one if a candidate has broken the last."""
         # A candidate is served by several threads at a time.
         with self._lock:
             forkserver = self._running.get(directory)
@@ -167,7 +167,7 @@ class ForkServers:
             return forkserver
 
     def close(self, forkserver: ForkServer) -> None:
-        """End one fork server with all that it spawned."""
+        """End one forkserver with all that it spawned."""
         with self._lock:
             if self._running.get(forkserver.directory) is forkserver:
                 del self._running[forkserver.directory]

@@ -160,7 +160,7 @@ class Workbench:
 
 
 class Workshop:
-    """What all workbenches share: a folder, the cleaner, the fork servers, and the data sets."""
+    """What all workbenches share: a folder, the cleaner, the forkservers, and the data sets."""
 
     def __init__(
         self, mode: str, cleaner: Cleaner, forkservers: ForkServers, folder: Path, seeded: Cluster | None
@@ -180,7 +180,7 @@ class Workshop:
 
 @contextmanager
 def open_workshop(mode: str = "embedded", sizes: Sequence[int] = ()) -> Iterator[Workshop]:
-    """Start cleaner and fork servers with a private folder; the end of the block removes all.
+    """Start cleaner and forkservers with a private folder; the end of the block removes all.
 
     Data sets of these sizes are seeded once for all embedded services; elsewhere, when they are first needed.
     """

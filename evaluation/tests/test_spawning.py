@@ -123,7 +123,7 @@ def test_a_fork_server_has_one_thread_and_no_sockets_of_servers(stage: Stage) ->
 
     assert len(threads) == 1
     sockets = [name for name in held if name.startswith("socket:")]
-    assert len(sockets) <= 1, "the fork server holds the sockets of a server"
+    assert len(sockets) <= 1, "the forkserver holds the sockets of a server"
 
 
 def test_uvloop_and_httptools_serve(stage: Stage, tmp_path: Path) -> None:
