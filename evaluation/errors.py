@@ -35,7 +35,7 @@ class PatchFailedError(CandidateError):
 
 
 class ProbeSilencedError(CandidateError):
-    """The serving process runs, but the probe in it no longer answers."""
+    """The worker runs, but the probe in it no longer answers."""
 
 
 class CandidateTimeoutError(CandidateError):

@@ -107,7 +107,7 @@ def plan(server: Server, clients: int) -> dict[str, Any]:
 
 
 def cpu_us(server: Server) -> float:
-    """CPU time of the serving process and of all that it started so far, ended threads and children included.
+    """CPU time of the worker and of all that it started so far, ended threads and children included.
 
     /proc counts in ticks of 10 ms, which is enough for children that have ended. The number of a process's
     clock is that of clock_getcpuclockid(3).
@@ -131,7 +131,7 @@ def ended_children_us(pid: int) -> float:
 
 
 def family(server: Server) -> list[int]:
-    """The serving process and all that it started: orphans are children of its supervisor."""
+    """The worker and all that it started: orphans are children of its supervisor."""
     try:
         fields = Path(f"/proc/{server.process.pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:

@@ -1,6 +1,6 @@
 """Imports a candidate and serves it with uvicorn; the settings are the same for every candidate.
 
-The serving process does that beside the harness's own modules (`serve.py`). The text of this file is also a
+The worker does that beside the harness's own modules (`serve.py`). The text of this file is also a
 program of its own, started as in production: in its process there is no module of the harness.
 """
 

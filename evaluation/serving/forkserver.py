@@ -1,7 +1,7 @@
-"""The forkserver: a process that has imported the libraries, and forks serving processes on request.
+"""The forkserver: a process that has imported the libraries, and forks workers on request.
 
 Started by `spawn.py`, one for each candidate, of which it runs nothing itself. For every request it forks a
-supervisor (`supervisor.py`), which forks the serving process. It ends when the harness closes its socket.
+supervisor (`supervisor.py`), which forks the worker. It ends when the harness closes its socket.
 """
 
 import gc
@@ -41,7 +41,7 @@ LIBRARIES = (
 
 
 def main() -> None:
-    """Fork on request; each serving process returns from `fork_supervisors` and goes on from here."""
+    """Fork on request; each worker returns from `fork_supervisors` and goes on from here."""
     syscalls.prctl(syscalls.PR_SET_DUMPABLE, 0)
     for number in IGNORED_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def fork_supervisors(requests: socket.socket) -> tuple[SpawnRequest, Isolation]:
-    """Fork a supervisor for each request until the harness hangs up; return in serving processes alone."""
+    """Fork a supervisor for each request until the harness hangs up; return in workers alone."""
     supervisors: list[int] = []
     while True:
         request, descriptors, _, _ = socket.recv_fds(requests, 1 << 16, 4)

@@ -1,7 +1,7 @@
 """The namespaces of one server, made by bubblewrap.
 
-Bubblewrap starts a new program, but serving processes are forked. So bubblewrap starts an idle `cat`, and the
-serving process joins its namespaces. When the first process in the namespaces is killed, the kernel kills all
+Bubblewrap starts a new program, but workers are forked. So bubblewrap starts an idle `cat`, and the
+worker joins its namespaces. When the first process in the namespaces is killed, the kernel kills all
 others in them.
 """
 

@@ -1,4 +1,4 @@
-"""A private view of the machine for one serving process, made by itself, where the kernel lets it.
+"""A private view of the machine for one worker, made by itself, where the kernel lets it.
 
 Its temporary folders and its IPC objects are its own; they are small, and end with the process. Of this
 repository it sees the harness and the candidate alone. Root needs no more for that than mount(2); anybody

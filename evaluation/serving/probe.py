@@ -1,4 +1,4 @@
-"""The probe inside the serving process: it records statements, reads the pool and moves the clock.
+"""The probe inside the worker: it records statements, reads the pool and moves the clock.
 
 It is installed before the candidate is imported, and answers over a socket pair that only the harness holds.
 What passes on the wire (`wire.py`) and what Postgres counts (`counters.py`) decides; the probe adds how the

@@ -1,6 +1,6 @@
-"""The sandbox of a serving process: bubblewrap where it works, a uid of its own for root, limits always.
+"""The sandbox of a worker: bubblewrap where it works, a uid of its own for root, limits always.
 
-`confine` runs in the serving process, before the candidate is imported.
+`confine` runs in the worker, before the candidate is imported.
 """
 
 import functools
@@ -41,7 +41,7 @@ def kind() -> str:
 
 
 def is_private() -> bool:
-    """Whether a serving process makes itself a private view; bubblewrap has made one already."""
+    """Whether a worker makes itself a private view; bubblewrap has made one already."""
     return kind() != "bubblewrap" and private.is_possible()
 
 
@@ -77,7 +77,7 @@ def hold_uid() -> tuple[int, socket.socket] | None:
 
 
 def confine(isolation: str, uid: int | None) -> None:
-    """Limit the serving process for good, drop its privileges, and let it die with its supervisor."""
+    """Limit the worker for good, drop its privileges, and let it die with its supervisor."""
     for name, limit in LIMITS.items():
         number = getattr(resource, name)
         hard = resource.getrlimit(number)[1]

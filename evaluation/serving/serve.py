@@ -1,4 +1,4 @@
-"""The serving process: imports one candidate, creates its tables and indexes, and serves it.
+"""The worker: imports one candidate, creates its tables and indexes, and serves it.
 
 The forkserver (`forkserver.py`) starts it. The spawn request names the candidate and the sockets.
 """

@@ -25,7 +25,7 @@ FREE_PORT = ("127.0.0.1", 0)
 
 
 class Server:
-    """One serving process: its port, its log, its probe, its use of CPU and memory."""
+    """One worker: its port, its log, its probe, its use of CPU and memory."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Server:
             if not is_answer:
                 raise ValueError(f"no answer to {question}")
         except (OSError, ValueError, RecursionError) as error:
-            silenced = ProbeSilencedError("the probe in the serving process does not answer")
+            silenced = ProbeSilencedError("the probe in the worker does not answer")
             raise self.ended() or silenced from error
         return answer
 
@@ -66,7 +66,7 @@ class Server:
         return None
 
     def _message(self) -> dict[str, Any]:
-        """One message from the serving process; ValueError when there is none, as after its end."""
+        """One message from the worker; ValueError when there is none, as after its end."""
         sources: list[Any] = [self._socket, self.process]
         ready, _, _ = select.select(sources, [], [], START_DEADLINE_S)
         message = json.loads(self._control.readline() if self._socket in ready else b"")
@@ -79,16 +79,16 @@ class Server:
         return end_of(self.log, LONGEST_LOG_BYTES).decode(errors="replace")
 
     def threads(self) -> int:
-        """The number of threads in the serving process."""
+        """The number of threads in the worker."""
         return len(os.listdir(f"/proc/{self.process.pid}/task"))
 
     def cpu_seconds(self) -> float:
-        """CPU time that the serving process has used so far."""
+        """CPU time that the worker has used so far."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def peak_mb(self) -> float:
-        """The highest memory use of the serving process so far, in MB."""
+        """The highest memory use of the worker so far, in MB."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0]) / 1000
 

@@ -1,4 +1,4 @@
-"""The harness's side of the forkservers: serving processes are spawned here, and none outlives the block."""
+"""The harness's side of the forkservers: workers are spawned here, and none outlives the block."""
 
 import json
 import os
@@ -26,7 +26,7 @@ GRACE_S = 5.0
 
 
 class ServingProcess:
-    """A serving process, as its supervisor reports it: first its pid, at the end its exit status."""
+    """A worker, as its supervisor reports it: first its pid, at the end its exit status."""
 
     def __init__(self, supervisor: socket.socket) -> None:
         self.returncode: int | None = None
@@ -77,7 +77,7 @@ class ServingProcess:
 
 
 class ForkServer:
-    """The process that forks serving processes for one candidate."""
+    """The process that forks workers for one candidate."""
 
     def __init__(self, directory: Path, cleaner: Cleaner) -> None:
         self.directory = directory
@@ -104,7 +104,7 @@ class ForkServer:
     def spawn(
         self, urls: dict[str, str], options: tuple[str, ...], listener: int, control: int, log: Path
     ) -> ServingProcess:
-        """A new serving process; CandidateError when it does not start."""
+        """A new worker; CandidateError when it does not start."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = json.dumps([str(self.directory), self.environment() | urls, options, kind(), is_private()])
         with theirs, log.open("ab") as output:
@@ -125,7 +125,7 @@ class ForkServer:
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(1.0)
         if self.process.poll() is not None and not self.has_served:
-            return InfrastructureError("the process that serving processes are forked from does not start")
+            return InfrastructureError("the process that workers are forked from does not start")
         return CandidateError(f"the candidate cannot be served:\n{log.read_text(errors='replace')[-4000:]}")
 
     def is_alive(self) -> bool:
@@ -174,7 +174,7 @@ class ForkServers:
                 forkserver.close()
 
     def kill_servers(self) -> None:
-        """Kill all serving processes at once; their supervisors clean up."""
+        """Kill all workers at once; their supervisors clean up."""
         for forkserver in list(self._running.values()):
             for pid in processes_with(f"{MARK}={forkserver.mark}"):
                 with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""What a forkserver is asked for: one serving process, and the sockets that it is given."""
+"""What a forkserver is asked for: one worker, and the sockets that it is given."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""The supervisor of one serving process: forks it, waits for its end, and ends what it leaves behind.
+"""The supervisor of one worker: forks it, waits for its end, and ends what it leaves behind.
 
 A candidate cannot reach its supervisor. Nothing but the end of the harness's socket stops a supervisor.
 """
@@ -44,7 +44,7 @@ class Isolation:
 
 
 def supervise(request: SpawnRequest) -> tuple[SpawnRequest, Isolation]:
-    """Fork the serving process, in which this returns; the supervisor ends when nothing of it is left."""
+    """Fork the worker, in which this returns; the supervisor ends when nothing of it is left."""
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     os.dup2(request.log, 1)
     os.dup2(request.log, 2)

@@ -47,7 +47,7 @@ def stage() -> Iterator[Stage]:
 
 
 def processes_of(stage: Stage, candidate: Path) -> list[int]:
-    """The serving processes of a candidate and their descendants, found by the mark in their environment."""
+    """The workers of a candidate and their descendants, found by the mark in their environment."""
     forkserver = stage.forkservers.of(candidate.resolve())
     return [pid for pid in processes_with(f"{MARK}={forkserver.mark}") if pid != forkserver.process.pid]
 

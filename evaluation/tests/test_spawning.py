@@ -1,4 +1,4 @@
-"""Forked serving processes share nothing, and none of them is left behind."""
+"""Forked workers share nothing, and none of them is left behind."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""The log of a serving process: which lines are about a request, and what they say of its duration."""
+"""The log of a worker: which lines are about a request, and what they say of its duration."""
 
 import re
 from collections.abc import Iterable
