@@ -45,7 +45,9 @@ def test_what_is_answered_was_read_from_the_tables(own: Subject) -> None:
         "/products/701": "products",
         "/products/batch?ids=702,703": "products",
     }.items():
-        content = own.json(path)
+        # Counting waits for the plans, which may come after the answer: at the end of a transaction.
+        with own.observer.counted():
+            content = own.json(path)
         found = content.get("items", [content]) if isinstance(content, dict) else content
         answered[table] += len(found)
         read = rows_read([read_plan(one) for one in own.observer.relay.plans], table)
