@@ -3,10 +3,11 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -37,9 +38,20 @@ class RedisLink:
     def __init__(self, url: str) -> None:
         # R08: a connection that Redis has closed is opened again, so that no write goes unheard.
         retry = Retry(NoBackoff(), retries=1)
-        pool = BlockingConnectionPool.from_url(url, max_connections=50, retry=retry)
+        pool = BlockingConnectionPool.from_url(
+            url, max_connections=50, retry=retry, redis_connect_func=self.connect
+        )
         self.redis = Redis(connection_pool=pool)
         self.down_until_s = 0.0
+        self.opened: set[AbstractConnection] = set()
+        self.reconnected: Callable[[], None] | None = None
+
+    async def connect(self, connection: AbstractConnection) -> None:
+        """Log in on a connection, and tell when it had been open before: Redis may have been restarted."""
+        await connection.on_connect()
+        if connection in self.opened and self.reconnected is not None:
+            self.reconnected()
+        self.opened.add(connection)
 
     def is_down(self) -> bool:
         """Whether Redis failed a moment ago."""

@@ -27,6 +27,7 @@ class Stamp:
         self.is_move_due = False
         self.retrying: asyncio.Task[None] | None = None
         self.notices = Notices(self.schedule_move)
+        self.link.reconnected = self.schedule_move
         # R08: one round trip for all requests that wait for it.
         self.reads = NextCall(self.read)
 
@@ -41,8 +42,8 @@ class Stamp:
         if self.is_move_due:
             await self.move()
         stamp = await self.standing()
-        if stamp < self.newest:
-            # Older than one that stood before: Redis is back with what it knew some time ago.
+        if self.is_move_due or stamp < self.newest:
+            # Redis was away meanwhile, and may be back with what it knew some time ago.
             await self.move()
             stamp = await self.standing()
         self.newest = max(stamp, self.newest)
@@ -99,7 +100,8 @@ class Stamp:
         while self.is_move_due:
             await asyncio.sleep(REDIS_RETRY_S)
             try:
-                await self.move()
+                if self.is_move_due:
+                    await self.move()
             except FAILURES as error:
                 self.link.note_failure(error)
 
