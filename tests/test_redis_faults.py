@@ -11,6 +11,7 @@ import redis
 
 from evaluation.database.dataset import SIZES
 from evaluation.serving.workbench import Workbench
+from tests.audit.bodies import wrong_total
 from tests.burst import burst
 from tests.conftest import EMPTY_CATEGORY, Subject, subject_on
 from tests.faulty_redis import FaultyRedis
@@ -118,6 +119,9 @@ CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
     "first byte": lambda value: bytes([value[0] ^ 1]) + value[1:],
     "last byte": lambda value: value[:-1] + bytes([value[-1] ^ 1]),
     "middle": lambda value: value[: len(value) // 2] + b"\x00" + value[len(value) // 2 + 1 :],
+    "highest bytes": lambda value: b"\xff" * len(value),
+    "negative": lambda value: b"-5",
+    "huge": lambda value: b"9" * 19,
 }
 PARTS: dict[str, Callable[[bytes], bool]] = {
     "pages": lambda value: len(value) > BOOKKEEPING_BYTES,
@@ -148,6 +152,17 @@ def test_what_others_put_into_redis_is_not_believed(own: Subject, part: str) -> 
                 answer = httpx.get(f"{subject.server.url}{path}", timeout=30, verify=False)
                 assert answer.status_code == 200, f"{kind}: {answer.status_code}"
                 assert answer.json()["items"] == expected["items"], kind
+                total = answer.json()["total"]
+                assert not wrong_total(total, expected["total"], writes=0), f"{kind}: {total}"
+            check_a_write_is_seen(own, other, expected["items"][0]["id"], path, kind)
+
+
+def check_a_write_is_seen(writer: Subject, reader: Subject, product: int, path: str, kind: str) -> None:
+    """Change a product that leads a listing, and ask the other process for the listing."""
+    answer = writer.http.put(f"/products/{product}", json={"name": f"Changed after {kind}"})
+    assert answer.status_code == 200, f"{kind}: PUT {answer.status_code}"
+    shown = httpx.get(f"{reader.server.url}{path}", timeout=30, verify=False).json()["items"][0]["name"]
+    assert shown == f"Changed after {kind}", kind
 
 
 @pytest.mark.criterion("R08.9")
