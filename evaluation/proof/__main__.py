@@ -4,7 +4,8 @@ Every mutant (a reference with one mutation) must fail a test of the requirement
 alternative (another solution) must be resolved, or break the criteria that its patch names. Every
 cheat must get the outcome that its patch expects. `determinism` grades the reference, two mutants and
 two alternatives many times; the verdicts must be the same every time. `timing` does that with 500
-clients (profile `full`), for the reference and for a candidate whose answers are late.
+clients (profile `full`), for the reference and for a candidate whose answers are late. `concurrency` shows
+how many requests the reference and synchronous copies of it have under way.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from evaluation.measure.cpu import measure_cpu
 from evaluation.measure.settings import Settings
 from evaluation.measure.suite import run_share
 from evaluation.pipeline import ROOT, prepared_workshop
+from evaluation.proof.concurrency import run_concurrency
 from evaluation.proof.determinism import STUDIES, kinds, run_study
 from evaluation.proof.patched import PATCHES, Grading, graded, header, patched
 from evaluation.serving.workbench import Workbench, Workshop
@@ -48,7 +50,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("kind", choices=("mutants", "alternatives", "cheats", *STUDIES))
+    parser.add_argument("kind", choices=("mutants", "alternatives", "cheats", *STUDIES, "concurrency"))
     parser.add_argument("names", nargs="*", help="patches to run (default: all, or those of the study)")
     parser.add_argument("--sample", type=int, metavar="N", help="run N of them, drawn by --seed")
     parser.add_argument("--seed", default="0", help="seed of --sample (default: 0)")
@@ -57,6 +59,8 @@ def main() -> int:
     defaults = ", ".join(f"{study.times} for {name}" for name, study in STUDIES.items())
     parser.add_argument("--times", type=int, help=f"gradings of each (default: {defaults})")
     options = parser.parse_intermixed_args()
+    if options.kind == "concurrency":
+        return run_concurrency()
     if study := STUDIES.get(options.kind):
         names = options.names or study.names
         times = study.times if options.times is None else options.times
