@@ -15,7 +15,7 @@ import psycopg
 
 from evaluation.database.dataset import SIZES
 from evaluation.measure.rounds import run_client
-from evaluation.measure.scenarios import CLIENTS, SEED, gets
+from evaluation.measure.scenarios import CLIENTS, FEW_CLIENTS, SEED, gets
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import REFERENCE, prepared_workshop
 from evaluation.proof.patched import PATCHES, patched
@@ -24,7 +24,7 @@ from evaluation.serving.workbench import Stage
 
 SYNCHRONOUS = ("R09-blocking-driver", "R09-details-in-a-thread-each")
 SIZE = SIZES["tenth"]
-HELD_S, HEALTH_S, PATIENCE_S, ROUND_S, ROUNDS = 2.0, 1.0, 30.0, 2.0, 5
+HELD_S, HEALTH_S, PATIENCE_S, ROUND_S, ROUNDS = 8.0, 2.0, 30.0, 2.0, 5
 WAITING = "select count(*) from pg_stat_activity where datname = %s and wait_event_type = 'Lock'"
 
 
@@ -79,9 +79,9 @@ def while_held(stage: Stage, folder: Path, paths: list[str]) -> Held:
 
 
 def one_round(stage: Stage, folder: Path, paths: list[str]) -> dict[str, Any]:
-    """Let 500 clients ask a new process for products."""
+    """Let 50 clients ask a new process for products."""
     with stage.serving(folder) as server:
-        [result] = run_client([plan(server.port, paths, ROUND_S)])
+        [result] = run_client([plan(server.port, paths, ROUND_S, clients=FEW_CLIENTS)])
         return result
 
 
