@@ -1,0 +1,162 @@
+"""What only the reference promises of freshness: no page outlives a write, whatever happens to Redis."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import redis
+
+from evaluation.database.dataset import SIZES
+from evaluation.serving.workbench import Stage, Workbench, open_workbench
+from evaluation.tests.served import REFERENCE, Served, holding, served
+from tests.faulty_redis import FaultyRedis
+from tests.observing import until
+
+STAMP = "catalog:stamp"
+UNTOLD = ("stamp.py", "await self.notices.tell()", "None")
+SLOW_TO_RETRY = ("config.py", "REDIS_RETRY_S = 1.0", "REDIS_RETRY_S = 30.0")
+FAILING_AFTER_COMMIT = ("crud.py", "db.commit()\n    return product", "db.commit()\n    raise ValueError")
+WRITES, HOUR_S, MINUTE_S = 8, 3600, 61
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    with open_workbench() as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def stage(bench: Workbench) -> Iterator[Stage]:
+    with bench.stage(SIZES["small"]) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="module")
+def twins(stage: Stage) -> Iterator[tuple[Served, Served]]:
+    """Two processes of the reference that share a database and a Redis."""
+    with served(stage, REFERENCE) as one, served(stage, REFERENCE) as other:
+        yield one, other
+
+
+@contextmanager
+def written_while_redis_is_away(folder: Path, reader: Served, path: str, name: str) -> Iterator[Served]:
+    """The writer of the first name on a page that the reader keeps; its Redis is back, and knows nothing."""
+    with FaultyRedis(reader.stage.redis_url) as relay, served(reader.stage, folder, relay.url) as writer:
+        product = reader.first(path)["id"]
+        relay.go_away()
+        writer.rename(product, name)
+        assert reader.first(path)["name"] != name, "the reader was told at once"
+        relay.come_back()
+        yield writer
+
+
+def test_a_write_that_redis_did_not_hear_of_is_told_in_the_background(
+    twins: tuple[Served, Served], variant: Callable[..., Path]
+) -> None:
+    reader, path = twins[0], "/products?limit=1&category_id=1"
+
+    with written_while_redis_is_away(variant(UNTOLD), reader, path, "told later"):
+        assert until(lambda: reader.first(path)["name"] == "told later")
+
+
+def test_a_write_that_redis_did_not_hear_of_is_told_at_shutdown(
+    twins: tuple[Served, Served], variant: Callable[..., Path]
+) -> None:
+    reader, path = twins[0], "/products?limit=1&category_id=2"
+
+    with written_while_redis_is_away(variant(UNTOLD, SLOW_TO_RETRY), reader, path, "told at last") as writer:
+        writer.server.stop()
+
+        assert reader.first(path)["name"] == "told at last"
+
+
+def test_a_write_is_seen_by_another_process_though_redis_hung_up_before(
+    bench: Workbench, twins: tuple[Served, Served]
+) -> None:
+    writer, reader = twins
+    path = "/products?limit=1&category_id=3"
+    product = reader.first(path)["id"]
+    shown = []
+    with redis.Redis.from_url(bench.services.redis_url) as administrator:
+        for number in range(WRITES):
+            administrator.execute_command("CLIENT", "KILL", "USER", writer.stage.role)
+            writer.rename(product, f"write {number}")
+            shown.append(reader.first(path)["name"])
+
+    assert shown == [f"write {number}" for number in range(WRITES)]
+
+
+def test_a_write_that_fails_after_its_commit_makes_pages_out_of_date(
+    stage: Stage, variant: Callable[..., Path]
+) -> None:
+    path = "/products?limit=1&category_id=4"
+    with served(stage, variant(FAILING_AFTER_COMMIT)) as catalog:
+        product = catalog.first(path)["id"]
+
+        answer = catalog.http.put(f"/products/{product}", json={"name": "committed"})
+
+        assert answer.status_code == 500
+        assert catalog.first(path)["name"] == "committed"
+
+
+def put_a_list(client: redis.Redis) -> None:
+    client.delete(STAMP)
+    client.rpush(STAMP, "not ours")
+
+
+def put_the_last_of_all_times(client: redis.Redis) -> None:
+    client.set(STAMP, b"\xff" * 16)
+
+
+@pytest.mark.parametrize("put_a_foreign_stamp", [put_a_list, put_the_last_of_all_times])
+def test_a_foreign_stamp_in_redis_heals(
+    twins: tuple[Served, Served], put_a_foreign_stamp: Callable[[redis.Redis], None]
+) -> None:
+    catalog = twins[0]
+    path = "/products?limit=1&category_id=5"
+    name = put_a_foreign_stamp.__name__
+    product = catalog.first(path)["id"]
+    with redis.Redis.from_url(catalog.stage.redis_url) as client:
+        put_a_foreign_stamp(client)
+        assert catalog.first(path)["id"] == product
+        put_a_foreign_stamp(client)
+
+    catalog.rename(product, name)
+
+    assert catalog.first(path)["name"] == name
+    before = catalog.server.ask("count")["count"]
+    assert catalog.first(path)["name"] == name
+    assert catalog.server.ask("count")["count"] == before
+
+
+def test_a_clock_that_is_set_back_does_not_prolong_the_life_of_a_page(stage: Stage) -> None:
+    path = "/products?limit=1&category_id=6"
+    with served(stage, REFERENCE) as catalog:
+        product = catalog.first(path)["id"]
+        catalog.sql(f"update products set name = 'behind the API' where id = {product}")
+        for seconds in (-HOUR_S, MINUTE_S):
+            catalog.server.ask("advance", seconds=seconds)
+
+        assert catalog.first(path)["name"] == "behind the API"
+
+
+def test_the_claim_of_a_killed_process_holds_up_others_for_less_than_a_second(
+    twins: tuple[Served, Served],
+) -> None:
+    other, path = twins[0], "/products?limit=1&category_id=7"
+    with ThreadPoolExecutor() as pool, served(other.stage, REFERENCE) as killed:
+        with holding(other.stage, "lock table products in access exclusive mode") as waiting:
+            asked = pool.submit(killed.http.get, path)
+            assert until(waiting)
+            killed.server.process.kill()
+            with pytest.raises(httpx.TransportError):
+                asked.result()
+        started = time.monotonic()
+
+        other.json(path)
+
+        assert time.monotonic() - started < 1
