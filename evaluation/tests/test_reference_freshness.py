@@ -36,10 +36,10 @@ def stage(bench: Workbench) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def twins(stage: Stage) -> Iterator[tuple[Served, Served]]:
-    """Two processes of the reference that share a database and a Redis."""
-    with served(stage, REFERENCE) as one, served(stage, REFERENCE) as other:
-        yield one, other
+def reader(stage: Stage) -> Iterator[Served]:
+    """The reference, beside which others write."""
+    with served(stage, REFERENCE) as reader:
+        yield reader
 
 
 @contextmanager
@@ -55,18 +55,18 @@ def written_while_redis_is_away(folder: Path, reader: Served, path: str, name: s
 
 
 def test_a_write_that_redis_did_not_hear_of_is_told_in_the_background(
-    twins: tuple[Served, Served], variant: Callable[..., Path]
+    reader: Served, variant: Callable[..., Path]
 ) -> None:
-    reader, path = twins[0], "/products?limit=1&category_id=1"
+    path = "/products?limit=1&category_id=1"
 
     with written_while_redis_is_away(variant(UNTOLD), reader, path, "told later"):
         assert until(lambda: reader.first(path)["name"] == "told later")
 
 
 def test_a_write_that_redis_did_not_hear_of_is_told_at_shutdown(
-    twins: tuple[Served, Served], variant: Callable[..., Path]
+    reader: Served, variant: Callable[..., Path]
 ) -> None:
-    reader, path = twins[0], "/products?limit=1&category_id=2"
+    path = "/products?limit=1&category_id=2"
 
     with written_while_redis_is_away(variant(UNTOLD, SLOW_TO_RETRY), reader, path, "told at last") as writer:
         writer.server.stop()
@@ -75,13 +75,15 @@ def test_a_write_that_redis_did_not_hear_of_is_told_at_shutdown(
 
 
 def test_a_write_is_seen_by_another_process_though_redis_hung_up_before(
-    bench: Workbench, twins: tuple[Served, Served]
+    bench: Workbench, reader: Served, variant: Callable[..., Path]
 ) -> None:
-    writer, reader = twins
     path = "/products?limit=1&category_id=3"
     product = reader.first(path)["id"]
     shown = []
-    with redis.Redis.from_url(bench.services.redis_url) as administrator:
+    with (
+        served(reader.stage, variant(UNTOLD)) as writer,
+        redis.Redis.from_url(bench.services.redis_url) as administrator,
+    ):
         for number in range(WRITES):
             administrator.execute_command("CLIENT", "KILL", "USER", writer.stage.role)
             writer.rename(product, f"write {number}")
@@ -114,23 +116,22 @@ def put_the_last_of_all_times(client: redis.Redis) -> None:
 
 @pytest.mark.parametrize("put_a_foreign_stamp", [put_a_list, put_the_last_of_all_times])
 def test_a_foreign_stamp_in_redis_heals(
-    twins: tuple[Served, Served], put_a_foreign_stamp: Callable[[redis.Redis], None]
+    reader: Served, put_a_foreign_stamp: Callable[[redis.Redis], None]
 ) -> None:
-    catalog = twins[0]
     path = "/products?limit=1&category_id=5"
     name = put_a_foreign_stamp.__name__
-    product = catalog.first(path)["id"]
-    with redis.Redis.from_url(catalog.stage.redis_url) as client:
+    product = reader.first(path)["id"]
+    with redis.Redis.from_url(reader.stage.redis_url) as client:
         put_a_foreign_stamp(client)
-        assert catalog.first(path)["id"] == product
+        assert reader.first(path)["id"] == product
         put_a_foreign_stamp(client)
 
-    catalog.rename(product, name)
+    reader.rename(product, name)
 
-    assert catalog.first(path)["name"] == name
-    before = catalog.server.ask("count")["count"]
-    assert catalog.first(path)["name"] == name
-    assert catalog.server.ask("count")["count"] == before
+    assert reader.first(path)["name"] == name
+    before = reader.server.ask("count")["count"]
+    assert reader.first(path)["name"] == name
+    assert reader.server.ask("count")["count"] == before
 
 
 def test_a_clock_that_is_set_back_does_not_prolong_the_life_of_a_page(stage: Stage) -> None:
@@ -145,11 +146,11 @@ def test_a_clock_that_is_set_back_does_not_prolong_the_life_of_a_page(stage: Sta
 
 
 def test_the_claim_of_a_killed_process_holds_up_others_for_less_than_a_second(
-    twins: tuple[Served, Served],
+    reader: Served,
 ) -> None:
-    other, path = twins[0], "/products?limit=1&category_id=7"
-    with ThreadPoolExecutor() as pool, served(other.stage, REFERENCE) as killed:
-        with holding(other.stage, "lock table products in access exclusive mode") as waiting:
+    path = "/products?limit=1&category_id=7"
+    with ThreadPoolExecutor() as pool, served(reader.stage, REFERENCE) as killed:
+        with holding(reader.stage, "lock table products in access exclusive mode") as waiting:
             asked = pool.submit(killed.http.get, path)
             assert until(waiting)
             killed.server.process.kill()
@@ -157,6 +158,6 @@ def test_the_claim_of_a_killed_process_holds_up_others_for_less_than_a_second(
                 asked.result()
         started = time.monotonic()
 
-        other.json(path)
+        reader.json(path)
 
         assert time.monotonic() - started < 1
