@@ -16,9 +16,9 @@ NAMES = {
     *("XDG_RUNTIME_DIR", "TC_HOST"),
 }
 PREFIXES = ("HOFAZ9_", "DOCKER_", "TESTCONTAINERS_")
-OURS = {"LANG": "C.UTF-8", "PYTHONUTF8": "1"}
-"""The language of every machine, so that messages and encodings are the same."""
-SERVED = ("PATH", "LANG", "PYTHONPATH")
+OURS = {"LANG": "C.UTF-8", "PYTHONUTF8": "1", "TZ": "UTC"}
+"""The language and the time zone of every machine, so that messages, encodings and stamps are the same."""
+SERVED = ("PATH", "LANG", "TZ", "PYTHONPATH")
 """What of that a candidate gets."""
 
 

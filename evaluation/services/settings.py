@@ -11,6 +11,7 @@ POSTGRES_SETTINGS = {
     "max_connections": "400",
     "jit": "off",
     "autovacuum": "off",
+    "timezone": "UTC",
     "shared_preload_libraries": "pg_stat_statements",
     "pg_stat_statements.track": "all",
     "pg_stat_statements.track_utility": "on",

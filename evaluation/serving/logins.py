@@ -12,6 +12,8 @@ from evaluation.services.administrator import encrypted
 
 CONNECTIONS = 350
 """As many may a candidate have at a time; the rest of `max_connections` is ours."""
+TIME_ZONE = {"timezone": "UTC"}
+"""A running server may have another one."""
 OUR_LIMITS = {"lock_timeout": "10s", "statement_timeout": "120s"}
 RIGHTS = ("~*", "&*", "+@all", "-@admin", "-flushall", "-swapdb", "-move", "-copy", "-select")
 """What a candidate may do in Redis: anything with keys. Which database it may select is added."""
@@ -37,10 +39,13 @@ def create_roles(admin_url: str, name: str, password: str, ours: str, our_passwo
                 member, sql.Literal(encrypted(admin, ours, our_password)), role
             )
         )
-        for limit, value in OUR_LIMITS.items():
-            admin.execute(
-                sql.SQL("ALTER ROLE {} SET {} = {}").format(member, sql.Identifier(limit), sql.Literal(value))
-            )
+        for one, settings in ((role, TIME_ZONE), (member, TIME_ZONE | OUR_LIMITS)):
+            for setting, value in settings.items():
+                admin.execute(
+                    sql.SQL("ALTER ROLE {} SET {} = {}").format(
+                        one, sql.Identifier(setting), sql.Literal(value)
+                    )
+                )
 
 
 def drop_roles(admin_url: str, *names: str) -> None:

@@ -29,6 +29,7 @@ HOSTILE = {
     "GIT_DIR": "/nonexistent",
     "LC_ALL": "tr_TR.ISO-8859-9",
     "LANG": "ja_JP.EUC-JP",
+    "TZ": "Asia/Tokyo",
 }
 SERVES = """
 import sys, tempfile, urllib.request
