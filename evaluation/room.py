@@ -20,14 +20,19 @@ def make_room(folders: Iterable[Path]) -> None:
 
     InfrastructureError says what is missing. The folders of the reports are created.
     """
+    allow_open_files()
+    see_room(Path(tempfile.gettempdir()), SCRATCH_BYTES, "set TMPDIR to another folder")
+    for folder in folders:
+        see_room(folder, REPORT_BYTES, "use --out, --junit or --markdown with another folder")
+
+
+def allow_open_files() -> None:
+    """Allow this process and those that it starts OPEN_FILES; InfrastructureError when it may not."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < OPEN_FILES:
         raise InfrastructureError(f"only {hard} open files are allowed (ulimit -n), {OPEN_FILES} are needed")
     if soft != resource.RLIM_INFINITY and soft < OPEN_FILES:
         resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, hard))
-    see_room(Path(tempfile.gettempdir()), SCRATCH_BYTES, "set TMPDIR to another folder")
-    for folder in folders:
-        see_room(folder, REPORT_BYTES, "use --out, --junit or --markdown with another folder")
 
 
 def see_room(folder: Path, needed_bytes: int, advice: str) -> None:

@@ -33,6 +33,7 @@ from evaluation.faults.history import RIGHT, STALE, WRONG, History
 from evaluation.faults.restartable import restartable_services
 from evaluation.faults.traffic import FAILED, PRODUCTS, REFUSED, SILENT, Traffic, flowing
 from evaluation.report.whole import written_whole
+from evaluation.room import allow_open_files
 from evaluation.services.cleaner import Cleaner
 from evaluation.services.services import Services
 from evaluation.serving.spawn import ForkServers
@@ -111,6 +112,7 @@ ROWS = f"where is_active order by id limit {PRODUCTS}"
 @contextmanager
 def scene_of(candidate: Path) -> Iterator[Scene]:
     """Two processes of a candidate, on services that can be stopped."""
+    allow_open_files()
     with ExitStack() as stack:
         cleaner = stack.enter_context(Cleaner())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hofaz9-faults-")))

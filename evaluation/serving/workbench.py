@@ -19,6 +19,7 @@ from evaluation.database.counters import Counters
 from evaluation.database.plans import tell_plans
 from evaluation.environment import cleaned
 from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.room import allow_open_files
 from evaluation.services.cleaner import Cleaner
 from evaluation.services.embedded import Cluster, seeded_cluster
 from evaluation.services.services import Services, open_services
@@ -189,6 +190,7 @@ def open_workshop(mode: str = "embedded", sizes: Sequence[int] = ()) -> Iterator
         for products in sizes:
             dataset.ensure_template(url, products)
 
+    allow_open_files()
     with ExitStack() as stack:
         stack.enter_context(cleaned())
         cleaner = stack.enter_context(Cleaner())

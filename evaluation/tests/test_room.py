@@ -31,6 +31,16 @@ def test_too_few_open_files_are_told_first(tmp_path: Path) -> None:
     assert "services:" not in message
 
 
+@pytest.mark.parametrize("door", [["evaluation.faults", "--candidate"], ["evaluation.serving.demo"]])
+def test_too_few_open_files_are_told_by_what_serves_without_a_report(door: list[str]) -> None:
+    command = ["sh", "-c", 'ulimit -n 256; exec "$@"', "sh", sys.executable, "-m", *door, "repository_after"]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+
+    assert done.returncode == 2
+    assert done.stderr == "only 256 open files are allowed (ulimit -n), 2048 are needed\n"
+
+
 def test_a_low_soft_limit_is_raised() -> None:
     program = "import resource; from evaluation.room import make_room; make_room([])"
     program += "; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"

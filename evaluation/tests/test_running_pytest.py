@@ -13,6 +13,7 @@ def pytest_configure(config):
 
 
 FEW = "evaluation/tests/test_criteria.py"
+BURST = "tests/test_statements.py::test_five_hundred_clients_on_one_cold_page_are_answered_by_few_statements"
 NEEDS_DOCKER = "evaluation/tests/test_containers.py::test_a_killed_harness_leaves_no_container"
 
 
@@ -37,6 +38,15 @@ def test_a_plugin_that_is_installed_beside_is_not_loaded(tmp_path: Path) -> None
 
 def test_a_folder_that_cannot_be_written_is_no_failure() -> None:
     done = run_pytest("-o", "cache_dir=/proc/nowhere")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_low_soft_limit_of_open_files_is_raised_for_five_hundred_clients() -> None:
+    command = ["sh", "-c", 'ulimit -S -n 256; exec "$@"', "sh", sys.executable, "-m", "pytest", "-q"]
+    command += ["-p", "no:cacheprovider", BURST]
+
+    done = subprocess.run(command, cwd=ROOT, env={"PATH": os.environ["PATH"]}, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
