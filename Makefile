@@ -31,29 +31,26 @@ grade: $(VENV)/ready ## Grade folders, patches or predictions (PATHS="a b.patch"
 	@$(BIN)/python evaluation/evaluation.py grade $(PATHS) --markdown evaluation/reports/summary/grade.md $(TOLD)
 
 mutants: $(VENV)/ready ## The reference with one fault each: all noticed by its requirement's tests? (ALL=1, SAMPLE=N)
-	$(BIN)/python -m evaluation.proof mutants $(if $(ALL),--whole) $(DRAW)
+	@$(BIN)/python -m evaluation.proof mutants $(if $(ALL),--whole) $(DRAW) $(TOLD)
 
 alternatives: $(VENV)/ready ## Other right solutions: all accepted?
-	$(BIN)/python -m evaluation.proof alternatives $(DRAW)
+	@$(BIN)/python -m evaluation.proof alternatives $(DRAW) $(TOLD)
 
 cheats: $(VENV)/ready ## Attempts to fool the grader: all found out?
-	$(BIN)/python -m evaluation.proof cheats $(DRAW)
+	@$(BIN)/python -m evaluation.proof cheats $(DRAW) $(TOLD)
 
 faults: $(VENV)/ready ## Two processes under load while Redis, Postgres and clients fail (CANDIDATE=DIR)
 	@$(BIN)/python -m evaluation.faults --candidate $(CANDIDATE) $(TOLD)
 
 benchmark: $(VENV)/ready ## Time single requests of one client (CANDIDATE=DIR)
-	$(BIN)/python -m pytest -q tests/benchmarks/bench_requests.py --candidate $(CANDIDATE) \
-		-o python_functions='bench_*' -p no:randomly
+	@$(BIN)/python -m pytest -q tests/benchmarks/bench_requests.py --candidate $(CANDIDATE) \
+		-o python_functions='bench_*' -p no:randomly $(TOLD)
 
 test: $(VENV)/ready ## Everything that must pass: the suite on the reference, the harness's own tests
-	$(BIN)/python -m pytest -q tests evaluation/tests
+	@$(BIN)/python -m pytest -q tests evaluation/tests $(TOLD)
 
 check: $(VENV)/ready ## Lint, types, import arrows
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
-	$(BIN)/lint-imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports $(TOLD)
 
 serve: $(VENV)/ready ## Serve one catalog with the standard dataset (CANDIDATE=DIR PORT=8000)
 	@$(BIN)/python -m evaluation.serving.demo $(CANDIDATE) --port $(PORT) $(TOLD)
@@ -63,11 +60,11 @@ compose: ## The evaluation in containers (CANDIDATE=DIR), which are taken away a
 		status=$$?; docker compose down --volumes; (exit $$status) $(TOLD)
 
 testbed: ## Build the images for SWE-bench-style harnesses: hofaz9-solver:1 to work in, hofaz9-testbed:1 to judge in
-	docker build --target solver --tag hofaz9-solver:1 .
-	docker build --target testbed --tag hofaz9-testbed:1 .
+	@docker build --target solver --tag hofaz9-solver:1 . && \
+		docker build --target testbed --tag hofaz9-testbed:1 . $(TOLD)
 
 summary: ## Print the Markdown summary of the newest report, if there is one
 	@ls -t evaluation/reports/*/*.md 2>/dev/null | head -1 | xargs -r cat
 
 patch: ## Write patches/diff.patch: from the baseline to the reference; and the list form with it
-	@$(PYTHON) -m evaluation.instance
+	@$(PYTHON) -m evaluation.instance $(TOLD)

@@ -21,7 +21,8 @@ from evaluation.candidates.submissions import read_submissions
 from evaluation.criteria import CriteriaError
 from evaluation.errors import NO_VERDICT, RESOLVED, UNRESOLVED, USAGE, EvaluationError, UsageError
 from evaluation.measure.settings import Progress
-from evaluation.options import PROFILES, SCALE, Parser, add_common, destination_of, settings_of, version
+from evaluation.options import PROFILES, SCALE, add_common, destination_of, settings_of, version
+from evaluation.parser import Parser
 from evaluation.pipeline import ROOT, evaluate, grade
 from evaluation.report import committed, document, explain, junit, markdown, predictions, terminal
 from evaluation.report.printable import printable

@@ -2,15 +2,14 @@
 
 import argparse
 import os
-import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 from evaluation.database.dataset import SIZES
-from evaluation.errors import USAGE, UsageError
+from evaluation.errors import UsageError
 from evaluation.measure.settings import Settings
+from evaluation.parser import Parser
 from evaluation.report.destination import Destination
 from evaluation.services.services import MODES
 
@@ -20,14 +19,6 @@ PROFILES = {
     "full": "as quick, and the load of 500 clients",
 }
 SCALE = {"scale": "as quick, and the cost of far pages in catalogs of three sizes"}
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with our exit status for a usage error."""
-
-    def error(self, message: str) -> NoReturn:
-        self.print_usage(sys.stderr)
-        self.exit(USAGE, f"{self.prog}: error: {message}\n")
 
 
 def add_common(options: Parser, profile: str, profiles: dict[str, str]) -> None:

@@ -32,6 +32,7 @@ from evaluation.faults.faults import FAULTS, TOLD_S, Fault, Scene, lasting
 from evaluation.faults.history import RIGHT, STALE, WRONG, History
 from evaluation.faults.restartable import restartable_services
 from evaluation.faults.traffic import FAILED, PRODUCTS, REFUSED, SILENT, Traffic, flowing
+from evaluation.parser import Parser
 from evaluation.report.whole import written_whole
 from evaluation.room import allow_open_files
 from evaluation.services.cleaner import Cleaner
@@ -64,9 +65,7 @@ class Result:
 
 def main() -> int:
     """Run the faults on one candidate; return the exit status."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "--candidate", type=Path, default=ROOT / "repository_after", metavar="DIR", help="folder of a catalog"
     )

@@ -23,6 +23,7 @@ from evaluation.judge.cpu import is_cheap
 from evaluation.measure.cpu import measure_cpu
 from evaluation.measure.settings import Settings
 from evaluation.measure.suite import run_share
+from evaluation.parser import Parser
 from evaluation.pipeline import ROOT, prepared_workshop
 from evaluation.proof.concurrency import run_concurrency
 from evaluation.proof.determinism import STUDIES, kinds, run_study
@@ -47,9 +48,7 @@ class Finding:
 
 def main() -> int:
     """Run the requested part of the proof; return 1 when a result is not as expected."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("kind", choices=("mutants", "alternatives", "cheats", *STUDIES, "concurrency"))
     parser.add_argument("names", nargs="*", help="patches to run (default: all, or those of the study)")
     parser.add_argument("--sample", type=int, metavar="N", help="run N of them, drawn by --seed")
@@ -65,19 +64,19 @@ def main() -> int:
         names = options.names or study.names
         times = study.times if options.times is None else options.times
         if len(chosen := kinds(names)) != 1 + len(names) or times < 1:
-            parser.error(f"a patch does not exist in {PATCHES}, or --times is less than 1")
+            parser.error(f"one of {', '.join(names)} does not exist in {PATCHES}, or --times is less than 1")
         return run_study(chosen, study.settings, times)
     return run_patches(parser, options)
 
 
-def run_patches(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
+def run_patches(parser: Parser, options: argparse.Namespace) -> int:
     """Run the patches of one kind and print the results; return 1 when one is not as expected."""
     every = sorted((PATCHES / options.kind).glob("*.patch"))
+    if unknown := sorted(set(options.names) - {path.stem for path in every}):
+        parser.error(f"no such patch in {PATCHES / options.kind}: {', '.join(unknown)}")
     chosen = [path for path in every if not options.names or path.stem in options.names]
     if options.sample:
         chosen = sorted(Random(options.seed).sample(chosen, min(options.sample, len(chosen))))
-    if not chosen:
-        parser.error(f"no such patch in {PATCHES / options.kind}")
 
     def mutant(shop: Workshop, path: Path) -> Finding:
         return run_mutant(shop, path, whole=options.whole, is_stopped=not (options.whole or options.write))

@@ -14,6 +14,7 @@ from io import BytesIO
 from pathlib import Path
 
 from evaluation.candidates.folder import copied
+from evaluation.parser import Parser
 from evaluation.pipeline import BASELINE, REFERENCE, ROOT
 from evaluation.proof.patched import PATCHES, base_of
 
@@ -64,9 +65,7 @@ class Scratch:
 
 def main() -> int:
     """Rewrite every patch that can be merged; 1 when one cannot."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commit", help="the commit whose catalogs the patches fit")
     chosen = parser.parse_args()
     failed = []

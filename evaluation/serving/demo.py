@@ -1,6 +1,5 @@
 """Serves one catalog with the standard dataset until Ctrl-C, so that its /docs can be tried by hand."""
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -8,13 +7,14 @@ from pathlib import Path
 from evaluation.candidates.folder import checked_directory
 from evaluation.database.dataset import SIZES
 from evaluation.errors import NO_VERDICT, EvaluationError
+from evaluation.parser import Parser
 from evaluation.services.services import MODES
 from evaluation.serving.workbench import open_workbench
 
 
 def main() -> int:
     """Serve the catalog that the command line names; print errors in one line."""
-    parser = argparse.ArgumentParser(prog="demo", description=__doc__)
+    parser = Parser(prog="demo", description=__doc__)
     parser.add_argument("directory", type=Path, metavar="DIR")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument(

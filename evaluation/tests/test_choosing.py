@@ -18,6 +18,7 @@ DOORS = {
     "regrade": ["evaluation/evaluation.py", "regrade", NOWHERE],
     "explain": ["evaluation/evaluation.py", "explain", NOWHERE],
     "serve": ["-m", "evaluation.serving.demo", NOWHERE],
+    "faults": ["-m", "evaluation.faults", "--candidate", NOWHERE],
     "pytest": ["-m", "pytest", "-q", "-p", "no:cacheprovider", "tests", "--candidate", NOWHERE],
 }
 
@@ -62,11 +63,56 @@ def test_a_misspelled_folder_is_a_usage_error(door: str) -> None:
     assert NOWHERE in done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("verb", [["grade", f"PATHS={NOWHERE}"], ["evaluate", f"CANDIDATE={NOWHERE}"]])
-def test_make_tells_the_exit_status_that_it_cannot_return(verb: list[str]) -> None:
-    command = ["make", "--silent", f"VENV={sys.prefix}", "-o", f"{sys.prefix}/ready", *verb]
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["evaluation/evaluation.py", f"--{NOWHERE}"],
+        ["-m", "evaluation.serving.demo", BEFORE, f"--{NOWHERE}"],
+        ["-m", "evaluation.serving.demo", BEFORE, "--services", NOWHERE],
+        ["-m", "evaluation.faults", f"--{NOWHERE}"],
+        ["-m", "evaluation.faults", NOWHERE],
+        ["-m", "evaluation.proof", NOWHERE],
+        ["-m", "evaluation.proof", "mutants", f"--{NOWHERE}"],
+        ["-m", "evaluation.proof", "mutants", NOWHERE, "R02-reviews-one-by-one"],
+        ["-m", "evaluation.proof", "determinism", NOWHERE],
+        ["-m", "evaluation.proof.refit", "HEAD", f"--{NOWHERE}"],
+    ],
+    ids=" ".join,
+)
+def test_a_misspelled_option_or_name_is_a_usage_error(command: list[str]) -> None:
+    done = run(*command)
 
+    assert done.returncode == 64
+    assert NOWHERE in done.stderr.splitlines()[-1]
+
+
+def made(verb: list[str], venv: str = sys.prefix) -> list[str]:
+    """The last line of `make`, which fails, with the programs of a virtual environment."""
+    command = ["make", "--silent", f"VENV={venv}", "-o", f"{venv}/ready", *verb]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-
     assert done.returncode == 2
-    assert done.stdout.splitlines()[-1] == "exit status: 64"
+    return done.stdout.splitlines()[-1:]
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["grade", f"PATHS={NOWHERE}"],
+        *([verb, f"CANDIDATE={NOWHERE}"] for verb in ("evaluate", "serve", "faults", "benchmark")),
+        *([verb, "SAMPLE=many"] for verb in ("mutants", "alternatives", "cheats")),
+    ],
+    ids=lambda verb: verb[0],
+)
+def test_make_tells_the_exit_status_that_it_cannot_return(verb: list[str]) -> None:
+    assert made(verb) == ["exit status: 64"]
+
+
+@pytest.mark.parametrize(("verb", "program"), [("test", "python"), ("check", "ruff"), ("check", "mypy")])
+def test_make_tells_the_exit_status_of_tests_and_checks(verb: str, program: str, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    for name in ("python", "ruff", "mypy", "lint-imports"):
+        path = tmp_path / "bin" / name
+        path.write_text(f"#!/bin/sh\nexit {3 if name == program else 0}\n")
+        path.chmod(0o755)
+
+    assert made([verb], str(tmp_path)) == ["exit status: 3"]
