@@ -96,7 +96,7 @@ def load(directory: Path, probe: "Probe | None") -> Any:
     database = importlib.import_module(f"{PACKAGE}.database")
     if probe is not None:
         probe.engine = database.engine
-    url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg://", 1)
+    url = os.environ["DATABASE_URL"].replace("postgresql://", "postgresql+psycopg2://", 1)
     creator = create_engine(url)
     database.Base.metadata.create_all(creator)
     for table in database.Base.metadata.sorted_tables:

@@ -1,6 +1,11 @@
 """What readers of sibling repositories look for is here under the names that they know."""
 
 import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +13,7 @@ import pytest
 
 from evaluation.candidates.git import output_of_git
 from evaluation.report.machine import checkout
+from evaluation.serving.workbench import open_workbench
 from evaluation.tests.test_judge import by_criterion
 from evaluation.tests.test_reporting import report
 
@@ -100,3 +106,36 @@ def test_the_instance_has_every_field_that_readers_look_for() -> None:
     assert instance["instance_id"] == "HOFAZ9"
     assert instance["FAIL_TO_PASS"]
     assert (ROOT / instance["environment_setup"]).is_file()
+
+
+TELLS_ITS_DRIVER = """
+
+from sqlalchemy import event
+
+@event.listens_for(Base.metadata, "before_create")
+def tell(_, connection, **others):
+    print("DRIVER", connection.dialect.driver, flush=True)
+"""
+
+
+def test_the_synchronous_driver_of_the_baseline_is_psycopg2_in_one_version() -> None:
+    program = "from repository_before.database import engine; print(engine.driver)"
+    variables = {"PATH": os.environ["PATH"], "DATABASE_URL": "postgresql://u:p@127.0.0.1:1/d"}
+    command = [sys.executable, "-c", program]
+
+    done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True)
+
+    assert done.stdout == "psycopg2\n", done.stderr
+    requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    assert re.search(r"^psycopg2-binary==[0-9.]+$", requirements, re.MULTILINE)
+
+
+def test_the_tables_of_a_candidate_are_created_by_psycopg2(variant: Callable[..., Path]) -> None:
+    candidate = variant()
+    with (candidate / "database.py").open("a") as database:
+        database.write(TELLS_ITS_DRIVER)
+
+    with open_workbench() as bench, bench.stage(100) as stage, stage.serving(candidate) as server:
+        log = server.log_text()
+
+    assert [line for line in log.splitlines() if line.startswith("DRIVER")] == ["DRIVER psycopg2"]
