@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+import yaml  # type: ignore[import-untyped]
+
 ROOT = Path(__file__).parents[2]
 PLUGIN = """
 def pytest_configure(config):
@@ -56,3 +59,30 @@ def test_what_a_machine_cannot_test_is_told(tmp_path: Path) -> None:
 
     [line] = [line for line in done.stdout.splitlines() if line.startswith("not tested here")]
     assert line.startswith("not tested here (1): no Docker engine")
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_what_could_not_be_tested_stands_in_the_summary_of_every_pull_request(
+    status: int, tmp_path: Path
+) -> None:
+    line = "not tested here (4): no Docker engine"
+    make = tmp_path / "make"
+    make.write_text(f"#!/bin/sh\necho '1 passed'\necho '{line}'\nexit {status}\n")
+    make.chmod(0o755)
+    summary = tmp_path / "summary"
+    variables = {"RUNNER_TEMP": str(tmp_path), "GITHUB_STEP_SUMMARY": str(summary)}
+    variables["PATH"] = f"{tmp_path}:{os.environ['PATH']}"
+    workflow = yaml.safe_load((ROOT / ".github/workflows/evaluate.yml").read_text(encoding="utf-8"))
+    steps = workflow["jobs"]["verbs"]["steps"]
+    [testing] = [step for step in steps if step.get("run", "").startswith("make ${{ matrix.verb }}")]
+    [telling] = [step for step in steps if "matrix.verb == 'test'" in step.get("if", "")]
+
+    def run(step: dict[str, str]) -> int:
+        # As GitHub starts a step that names this shell, and one that names none.
+        shell = {"bash": ["bash", "-eo", "pipefail"], None: ["bash", "-e"]}[step.get("shell")]
+        script = step["run"].replace("${{ matrix.verb }}", "test")
+        return subprocess.run([*shell, "-c", script], cwd=ROOT, env=variables).returncode
+
+    assert (run(testing), run(telling)) == (status, 0)
+    assert summary.read_text().splitlines() == [line]
+    assert telling["if"].startswith("always() ")
