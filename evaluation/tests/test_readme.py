@@ -1,6 +1,9 @@
 """What README tells is so: requirements, commands, licence, and the card of the data set."""
 
+import os
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +38,26 @@ def test_every_command_uses_the_python_that_make_installs() -> None:
 
     assert [one for one in COMMANDS if re.match(r"(\w+=\S+ )*python\b", one) and one not in allowed] == []
     assert [one for one in COMMANDS if one.startswith(".venv/bin/python ")]
+
+
+def test_the_command_of_the_specification_finds_the_suite_as_it_is_written() -> None:
+    # Where the virtual environment is active, `python` is its Python.
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    command = "python -m pytest -q tests --collect-only"
+
+    done = subprocess.run(
+        command.split(), cwd=ROOT, env={"PATH": path}, capture_output=True, text=True, timeout=120
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "tests/test_indexes.py::" in done.stdout
+
+
+def test_both_catalogs_are_compared_with_their_new_files() -> None:
+    documents = [path for path in ROOT.rglob("*.md") if ".venv" not in path.parts]
+
+    assert [path for path in documents if "diff -ru " in path.read_text(encoding="utf-8")] == []
+    assert "diff -ruN repository_before repository_after" in README
 
 
 @pytest.mark.parametrize("command", [one for one in COMMANDS if OURS.search(one)])
