@@ -8,7 +8,8 @@ catalog had recovered; and how many connections were leaked: left inside a trans
 pool.
 
 Exit status: 0 when nothing was stale, wrong, failed or silent, no connection was leaked, and the catalog
-recovered each time; else 1.
+recovered each time; else 1. It is 2 when there is no result, because something failed on our side or Ctrl-C
+was pressed, and 64 after a usage error.
 """
 
 import argparse
@@ -17,7 +18,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+import traceback
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -27,7 +29,7 @@ from evaluation.candidates.folder import checked_directory, copied
 from evaluation.database.dataset import SIZES
 from evaluation.database.expected import expected_products
 from evaluation.environment import cleaned
-from evaluation.errors import EvaluationError
+from evaluation.errors import NO_VERDICT, EvaluationError
 from evaluation.faults.faults import FAULTS, TOLD_S, Fault, Scene, lasting
 from evaluation.faults.history import RIGHT, STALE, WRONG, History
 from evaluation.faults.restartable import restartable_services
@@ -44,6 +46,7 @@ ROOT = Path(__file__).parents[2]
 REPORTS = ROOT / "evaluation" / "reports" / "faults"
 BEFORE_S, AFTER_S, WELL_S, EMPTY_S = 1.0, 1.0, 15.0, 5.0
 TERMINATED = "process terminated"
+NAMES = (*(fault.name for fault in FAULTS), TERMINATED)
 OUTCOMES = (RIGHT, REFUSED, FAILED, SILENT, STALE, WRONG)
 
 
@@ -71,35 +74,56 @@ def main() -> int:
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="faults to make, as the table names them")
     options = parser.parse_args()
-    chosen = [fault for fault in FAULTS if not options.names or fault.name in options.names]
-    if unknown := set(options.names) - {fault.name for fault in FAULTS}:
-        parser.error(f"no such fault: {', '.join(unknown)} (there are: {', '.join(f.name for f in FAULTS)})")
+    if unknown := sorted(set(options.names) - set(NAMES)):
+        parser.error(f"there is {', '.join(NAMES)}, and no {', '.join(unknown)}")
+    started = time.monotonic()
     try:
         with cleaned():
-            results = run(checked_directory(options.candidate), chosen)
-    except EvaluationError as error:
-        print(error, file=sys.stderr)
-        return error.status
+            results = run(checked_directory(options.candidate), options.names or NAMES)
+    except (KeyboardInterrupt, Exception) as error:
+        return status_without_results(error)
     path = REPORTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
-    told = {"candidate": options.candidate.name, "results": [asdict(result) for result in results]}
+    told = {
+        "candidate": options.candidate.name,
+        "duration_seconds": round(time.monotonic() - started, 1),
+        "results": [asdict(result) for result in results],
+    }
     written_whole(path, json.dumps(told, indent=2).encode() + b"\n")
     print(f"report: {path}")
     refusing = {TERMINATED, *(fault.name for fault in FAULTS if fault.refuses)}
     return 0 if all(one.is_good(refuses=one.fault in refusing) for one in results) else 1
 
 
-def run(candidate: Path, faults: list[Fault]) -> list[Result]:
+def status_without_results(error: BaseException) -> int:
+    """Tell why there are no results; return the exit status."""
+    if was_interrupted(error):
+        print("interrupted: no report was written, and everything was removed", file=sys.stderr)
+        return NO_VERDICT
+    if isinstance(error, EvaluationError):
+        print(error, file=sys.stderr)
+        return error.status
+    traceback.print_exception(error)
+    return NO_VERDICT
+
+
+def was_interrupted(error: BaseException | None) -> bool:
+    """Whether an error is Ctrl-C, or one that came up on the way out: a service may be stopped by a fault."""
+    return error is not None and (isinstance(error, KeyboardInterrupt) or was_interrupted(error.__context__))
+
+
+def run(candidate: Path, names: Collection[str]) -> list[Result]:
     """Make one fault after another while clients go on, and print a line for each."""
-    print(f"{'fault':<28}{''.join(f'{outcome:>9}' for outcome in OUTCOMES)}{'recovered':>12}{'leaked':>8}")
+    heads = "".join(f"{outcome:>9}" for outcome in OUTCOMES)
+    print(f"{'fault':<28}{heads}{'recovered':>12}{'leaked':>8}", flush=True)
     results = []
     with scene_of(candidate) as scene:
         history = History({row["id"]: row for row in expected_products(scene.stage.admin_url, ROWS)})
         with flowing(scene.servers, history) as traffic:
-            for fault in faults:
+            for fault in (fault for fault in FAULTS if fault.name in names):
                 time.sleep(BEFORE_S)
                 results.append(result := observed(fault, scene, traffic))
                 print(line_of(result), flush=True)
-        if len(faults) == len(FAULTS):
+        if TERMINATED in names:
             results.append(result := terminated(scene, history))
             print(line_of(result), flush=True)
     return results

@@ -1,18 +1,27 @@
 """The fault suite tells right answers from stale and wrong ones, and finds what a candidate does wrong."""
 
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from evaluation.faults import __main__ as faults
-from evaluation.faults.faults import FAULTS, Fault, redis_full, redis_hangs_up, sessions_ended
+from evaluation.faults.__main__ import AFTER_S, BEFORE_S, NAMES, TERMINATED, WELL_S
+from evaluation.faults.faults import CANCELLED, FAULTS, SLOW_READERS
 from evaluation.faults.history import RIGHT, STALE, WRONG, History
 from evaluation.faults.traffic import FAILED, REFUSED
+from evaluation.tests.test_embedded import processes_naming, within
 
-REFERENCE = Path(__file__).parents[2] / "repository_after"
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "repository_after"
 ROW: dict[str, Any] = {"id": 5, "name": "seeded", "price": "1.00"}
 GRACE_S = 1.0
 
@@ -54,16 +63,91 @@ def test_what_is_read_while_it_is_written_may_be_old() -> None:
     assert history.judged(shown("seeded"), 5, 0, began_s, 0.0) == RIGHT
 
 
-def chosen(*names: Callable[..., object]) -> list[Fault]:
-    return [fault for fault in FAULTS if fault.make in names]
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("redis stopped", "redis killed", "redis full", "redis read only", "redis with an old snapshot"),
+        *("postgres restarted", "sessions ended", "connections used up", "rows locked"),
+        *("requests cancelled", "slow readers", "process terminated"),
+    ],
+)
+def test_whatever_fails_in_production_is_a_fault(name: str) -> None:
+    assert name in NAMES
+
+
+def test_a_thousand_clients_hang_up_and_two_hundred_are_slow() -> None:
+    assert (CANCELLED, SLOW_READERS) == (1_000, 200)
+
+
+def test_all_faults_together_take_less_than_five_minutes() -> None:
+    longest_s = sum(BEFORE_S + fault.lasts_s + WELL_S + AFTER_S for fault in FAULTS)
+
+    assert longest_s < 300
 
 
 def test_the_reference_lives_through_a_full_redis_and_sessions_that_end() -> None:
-    full, ended = faults.run(REFERENCE, chosen(redis_full, sessions_ended))
+    full, ended = faults.run(REFERENCE, ["redis full", "sessions ended"])
 
     assert full.is_good(refuses=False), full
     assert ended.is_good(refuses=True), ended
     assert min(full.answers[RIGHT], ended.answers[RIGHT]) > 20
+
+
+def test_the_reference_answers_what_it_has_accepted_before_it_is_terminated() -> None:
+    [found] = faults.run(REFERENCE, [TERMINATED])
+
+    assert found.fault == TERMINATED
+    assert found.is_good(refuses=True), found
+    assert found.answers[RIGHT] > 0
+
+
+def test_the_report_tells_how_long_it_took(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(faults, "REPORTS", tmp_path)
+    monkeypatch.setattr("sys.argv", ["faults", "redis hangs up"])
+    started = time.monotonic()
+
+    assert faults.main() == 0, capsys.readouterr()
+
+    took_s = time.monotonic() - started
+    [path] = tmp_path.iterdir()
+    report = json.loads(path.read_text())
+    assert BEFORE_S + AFTER_S < report["duration_seconds"] <= took_s + 0.1
+    assert [result["fault"] for result in report["results"]] == ["redis hangs up"]
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A temporary folder that every account may enter."""
+    with tempfile.TemporaryDirectory(prefix="hofaz9-test-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.mark.parametrize("moment", ["the services start", "Postgres is stopped"])
+def test_ctrl_c_ends_it_with_one_line_and_leaves_nothing_behind(moment: str, place: Path) -> None:
+    command = [sys.executable, "-m", "evaluation.faults", "postgres restarted"]
+    variables = {**os.environ, "TMPDIR": str(place)}
+
+    def is_running() -> bool:
+        return bool(list(place.glob("*/postgres.log")) and list(place.glob("*/pg/postmaster.pid")))
+
+    with subprocess.Popen(
+        command, cwd=ROOT, env=variables, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as verb:
+        assert within(60, is_running)
+        assert moment == "the services start" or within(60, lambda: not is_running())
+        # As a terminal does.
+        os.killpg(verb.pid, signal.SIGINT)
+        _, told = verb.communicate(timeout=60)
+
+    assert (verb.returncode, told.splitlines()) == (
+        2,
+        ["interrupted: no report was written, and everything was removed"],
+    )
+    assert processes_naming(str(place)) == []
+    assert list(place.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +162,7 @@ def test_the_reference_lives_through_a_full_redis_and_sessions_that_end() -> Non
 def test_what_is_answered_otherwise_is_counted(
     variant: Callable[..., Path], change: tuple[str, str, str], outcome: str
 ) -> None:
-    [found] = faults.run(variant(change), chosen(redis_hangs_up))
+    [found] = faults.run(variant(change), ["redis hangs up"])
 
     assert found.answers[outcome] > 0, found
     assert not found.is_good(refuses=False)
