@@ -32,14 +32,12 @@ HOSTILE = {
     "TZ": "Asia/Tokyo",
 }
 SERVES = """
-import sys, tempfile, urllib.request
-import httpx, psycopg, redis
+import httpx, psycopg
 from pathlib import Path
 from evaluation.environment import cleaned
 from evaluation.measure.suite import run_share
 from evaluation.serving.workbench import open_workbench
 
-assert len(tempfile.gettempdir()) >= 135
 before, after = Path("repository_before"), Path("repository_after")
 with open_workbench() as bench, bench.stage(2000) as stage, stage.serving(before) as server:
     print(httpx.get(f"{server.url}/products/1").status_code)
@@ -49,6 +47,8 @@ with open_workbench() as bench, bench.stage(2000) as stage, stage.serving(before
     suite = run_share(["tests/test_transport.py"], after, *urls, bench.folder, "R12")
     print({test.outcome for test in suite.tests})
 """
+SERVED = ["200", "2000", "{'passed'}"]
+"""What it prints."""
 
 
 @pytest.mark.parametrize("name", list(HOSTILE))
@@ -79,13 +79,13 @@ def test_services_candidates_and_suite_work_in_a_hostile_environment(tmp_path: P
     for folder in (long, *list(long.parents)[:3]):
         folder.chmod(0o755)
     script = tmp_path / "serves.py"
-    script.write_text(SERVES)
+    script.write_text(f"import tempfile\n\nassert len(tempfile.gettempdir()) >= 135\n{SERVES}")
     inherited = {name: os.environ[name] for name in ("PATH", "HOME")}
     hostile = {**inherited, **HOSTILE, "TMPDIR": str(long), "PYTHONPATH": str(ROOT)}
 
     done = subprocess.run([sys.executable, script], cwd=ROOT, env=hostile, capture_output=True, text=True)
 
-    assert done.stdout.split("\n") == ["200", "2000", "{'passed'}", ""], done.stderr
+    assert done.stdout.splitlines() == SERVED, done.stderr
 
 
 def test_settings_and_programs_of_the_caller_do_not_change_what_git_does(
