@@ -230,7 +230,7 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
         load: tuple[LoadSample, ...] = ()
         if settings.with_load:
             progress(f"{candidate.name}: measuring load with 500 clients")
-            load = measure_load(stage, candidate, cost)
+            load = measure_load(stage, candidate, cost, progress)
         if settings.with_growth:
             progress(f"{candidate.name}: measuring a minute of popular pages")
             load += measure_long(stage, candidate)

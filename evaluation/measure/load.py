@@ -2,60 +2,55 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import redis
-
 from evaluation.database.expected import expected_products
 from evaluation.measure.answers import check_bodies, check_versions
-from evaluation.measure.rounds import round_of, round_of_ms, run_client, run_observed, sample
+from evaluation.measure.cold import empty_cache, first_page, measure_cold_page, measure_stampede
+from evaluation.measure.rounds import round_of, run_client, run_observed, sample
 from evaluation.measure.scenarios import (
     CLIENTS,
     FIRST_PAGE,
     LONG_S,
-    ROUNDS,
     Scenario,
     gets,
     popular_paths,
     scenarios,
 )
+from evaluation.measure.settings import Progress
 from evaluation.measure.walks import read_page
-from evaluation.measure.yardsticks import Floor, ceiling
-from evaluation.records import CpuCost, LoadSample, Round
-from evaluation.serving.connection import Answer, AnswerError, Connection
+from evaluation.measure.yardsticks import ceiling
+from evaluation.records import CpuCost, LoadSample
+from evaluation.serving.connection import AnswerError, Connection
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage
 
 FEW_ROUNDS = 2
 WARM_UP_S = 0.1
 PATIENCE_S = 10.0
-BASELINE_PATIENCE_S = 30.0
 PROBE_S = 0.3
 WARM_S = 5.0
 MOST = 0.8
 """A candidate that fails the stampede is timed all the same when it answers this share on a warm page."""
 WALK_PAGES = 60
-COLD_PAGES = 6
-LIFETIME_S = 61
 
 
-def measure_load(stage: Stage, candidate: Path, cost: CpuCost) -> tuple[LoadSample, ...]:
+def measure_load(stage: Stage, candidate: Path, cost: CpuCost, progress: Progress) -> tuple[LoadSample, ...]:
     """Measure the stampede; if its clients or those of a warm page were answered, all other scenarios too.
 
     `cost` is what a warm answer was seen to cost. Where the stampede fails, it is not measured with two
-    processes.
+    processes. Every scenario is told before it begins.
     """
-    stampede = measure_stampede(stage, candidate, processes=1)
+    stampede = measure_stampede(stage, candidate, progress, processes=1)
     cold = [stampede]
     if stampede.outcomes.get("200", 0) >= CLIENTS:
-        cold.append(measure_stampede(stage, candidate, processes=2, rounds=FEW_ROUNDS))
+        cold.append(measure_stampede(stage, candidate, progress, processes=2, rounds=FEW_ROUNDS))
     elif not (is_hopeful(cost) and answers_warm(stage, candidate)):
         return (stampede,)
-    return (*cold, *measure_warm(stage, candidate))
+    return (*cold, *measure_warm(stage, candidate, progress))
 
 
 def is_hopeful(cost: CpuCost) -> bool:
@@ -90,10 +85,11 @@ def warm_plan(server: Server) -> dict[str, Any]:
     }
 
 
-def measure_warm(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
+def measure_warm(stage: Stage, candidate: Path, progress: Progress) -> tuple[LoadSample, ...]:
     """Measure all scenarios that run on servers that are up."""
     with stage.serving(candidate) as server, stage.serving(candidate) as second:
         page = first_page(server).sent
+        progress(f"{candidate.name}: load: cold_page_one_client")
         cold = asyncio.run(measure_cold_page(stage, server))
         ids = list(read_page(server, FIRST_PAGE).ids)
         kinds = scenarios(products_of(stage), ids, far_pages(server), etag_of(server))
@@ -102,7 +98,11 @@ def measure_warm(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
             ceiling(page, stage.folder, stage.cleaner) as nginx,
         ):
             targets = Targets(stage, (server, second), null, nginx)
-            return (cold, *(measure_scenario(targets, kind) for kind in kinds))
+            samples = [cold]
+            for kind in kinds:
+                progress(f"{candidate.name}: load: {kind.name}")
+                samples.append(measure_scenario(targets, kind))
+            return tuple(samples)
 
 
 def measure_long(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
@@ -118,88 +118,6 @@ def measure_long(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
         spent, cpu_s, [result] = run_observed(stage, [server], [plan])
         checked = check_bodies(stage.admin_url, result["kept"])
         return (sample(Scenario("popular_60s", []), [result], [server], spent, cpu_s, checked),)
-
-
-def measure_stampede(stage: Stage, candidate: Path, processes: int, rounds: int = ROUNDS) -> LoadSample:
-    """500 clients request one cold page of fresh processes; repeated while all clients are answered."""
-    name = "stampede" if processes == 1 else "stampede_two_processes"
-    results: list[dict[str, Any]] = []
-    nulls: list[Round] = []
-    samples: list[LoadSample] = []
-    size = 0
-    for _ in range(rounds):
-        empty_cache(stage)
-        with ExitStack() as stack:
-            servers = [stack.enter_context(stage.serving(candidate)) for _ in range(processes)]
-            spent, cpu_s, [result] = run_observed(stage, servers, [stampede_plan(servers)])
-            results.append(result)
-            samples.append(sample(Scenario(name, []), [result], servers, spent, cpu_s, (0, 0)))
-            if result["outcomes"].get("200", 0) < CLIENTS:
-                break
-            size = size or len(first_page(servers[0]).sent)
-        with stage.serving(candidate, options=("--null", str(size))) as null:
-            nulls += map(round_of, run_client([stampede_plan([null])]))
-    checked, wrong = check_bodies(stage.admin_url, [one for result in results for one in result["kept"]])
-    return replace(
-        samples[0],
-        outcomes=dict(sum((Counter(one.outcomes) for one in samples), Counter[str]())),
-        rounds=tuple(one.rounds[0] for one in samples),
-        null_rounds=tuple(nulls),
-        statements_per_request=max(one.statements_per_request for one in samples),
-        server_peak_mb=max(one.server_peak_mb for one in samples),
-        bodies_checked=checked,
-        bodies_wrong=wrong,
-    )
-
-
-def stampede_plan(servers: Sequence[Server]) -> dict[str, Any]:
-    """The plan of a stampede: every client sends one request."""
-    return {
-        "ports": [server.port for server in servers],
-        "clients": CLIENTS,
-        "requests": gets([FIRST_PAGE]),
-        "seconds": BASELINE_PATIENCE_S,
-        "stop_after": CLIENTS,
-        "patience_s": 0.5,
-        "keep_every": 100,
-    }
-
-
-async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
-    """One client requests the first page after every expiry; the one statement is timed alternately."""
-    floor = await Floor.open(stage.admin_url)
-    counters, cpu_s = stage.counters(), server.cpu_seconds()
-    before = counters.snapshot()
-    outcomes = Counter[str]()
-    rounds, floors = [], []
-    with closing(Connection(server.port)) as connection:
-        for _ in range(ROUNDS):
-            pages_ms, floors_ms = [], []
-            for _ in range(COLD_PAGES):
-                server.ask("advance", seconds=LIFETIME_S)
-                empty_cache(stage)
-                answer = connection.get(FIRST_PAGE)
-                outcomes[str(answer.status)] += 1
-                pages_ms.append(answer.ms)
-                floors_ms.append(await floor.ms())
-            rounds.append(round_of_ms(pages_ms))
-            floors.append(round_of_ms(floors_ms))
-    await floor.connection.close()
-    statements, cpu_s = sum(work.calls for work in counters.since(before)), server.cpu_seconds() - cpu_s
-    counters.close()
-    return LoadSample(
-        scenario="cold_page_one_client",
-        clients=1,
-        outcomes=dict(outcomes),
-        rounds=tuple(rounds),
-        null_rounds=(),
-        statements_per_request=round(statements / outcomes.total(), 4),
-        server_cpu_ms_per_request=round(1000 * cpu_s / outcomes.total(), 4),
-        server_peak_mb=server.peak_mb(),
-        bodies_checked=0,
-        bodies_wrong=0,
-        floor_rounds=tuple(floors),
-    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,15 +192,3 @@ def etag_of(server: Server) -> str:
 def products_of(stage: Stage) -> int:
     """The number of products in the stage's dataset."""
     return int(expected_products(stage.admin_url, "order by id desc limit 1")[0]["id"])
-
-
-def first_page(server: Server) -> Answer:
-    """The answer to a GET of the first page."""
-    with closing(Connection(server.port)) as connection:
-        return connection.get(FIRST_PAGE)
-
-
-def empty_cache(stage: Stage) -> None:
-    """Empty the stage's Redis database, so that the next request is cold."""
-    with redis.Redis.from_url(stage.redis_url) as client:
-        client.flushdb()

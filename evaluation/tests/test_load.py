@@ -8,8 +8,9 @@ import pytest
 from evaluation.candidates.folder import copied
 from evaluation.database.dataset import SIZES
 from evaluation.measure import load
+from evaluation.measure.cold import measure_stampede
 from evaluation.measure.cpu import measure_cpu
-from evaluation.measure.load import answers_warm, is_hopeful, measure_load, measure_stampede, plan_of_round
+from evaluation.measure.load import answers_warm, is_hopeful, measure_load, plan_of_round
 from evaluation.measure.scenarios import (
     CLIENTS,
     FIRST_PAGE,
@@ -82,9 +83,12 @@ def test_a_candidate_that_fails_the_stampede_alone_is_timed_on_a_warm_page(
         main.write(FULL_WHILE_COLD)
     monkeypatch.setattr(load, "scenarios", lambda *_: [Scenario("hot", gets([FIRST_PAGE]), rounds=1)])
 
-    samples = {one.scenario: one for one in measure_load(stage, candidate, CHEAP)}
+    lines: list[str] = []
+
+    samples = {one.scenario: one for one in measure_load(stage, candidate, CHEAP, lines.append)}
 
     assert list(samples) == ["stampede", "cold_page_one_client", "hot"]
+    assert lines == [f"full: load: {name}" for name in samples], "every scenario is told as it begins"
     assert "503" in samples["stampede"].outcomes
     assert set(samples["hot"].outcomes) == {"200"}
 
@@ -106,7 +110,7 @@ def test_a_candidate_that_does_not_answer_500_clients_on_a_warm_page_is_cut_shor
 
 
 def test_two_processes_of_the_reference_load_a_cold_page_once(stage: Stage) -> None:
-    stampede = measure_stampede(stage, REFERENCE, processes=2, rounds=2)
+    stampede = measure_stampede(stage, REFERENCE, lambda _: None, processes=2, rounds=2)
 
     assert stampede.outcomes == {"200": 2 * CLIENTS}
     assert stampede.bodies_wrong == 0
