@@ -10,6 +10,7 @@ from evaluation.report import growth
 from evaluation.report.failures import Failure, told_failures
 from evaluation.report.marks import mark, not_judged
 from evaluation.report.printable import first_lines, last_line_first, one_line
+from evaluation.report.work import saved
 
 SPECIAL = re.compile(r"[&<>|`*~\[\]\\#@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.")
 """Characters that Markdown, HTML or a code host reads as more than text."""
@@ -81,12 +82,13 @@ def failed_criteria(found: Sequence[Failure]) -> list[str]:
 
 def work(report: dict[str, Any]) -> list[str]:
     """A table of the statements and bytes of single requests."""
-    lines = ["| request | statements | KB on the wire |", "|---|---|---|"]
+    lines = ["| request | statements | KB on the wire | saved by compression |", "|---|---|---|---|"]
     for scenario, old in report["work"]["before"].items():
         new = report["work"]["after"][scenario]
         lines.append(
             f"| {scenario} | {old['statements_server']} -> {new['statements_server']} "
-            f"| {old['wire_bytes'] / 1000:.1f} -> {new['wire_bytes'] / 1000:.1f} |"
+            f"| {old['wire_bytes'] / 1000:.1f} -> {new['wire_bytes'] / 1000:.1f} "
+            f"| {saved(old)} -> {saved(new)} |"
         )
     return lines
 

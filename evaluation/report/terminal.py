@@ -10,6 +10,7 @@ from evaluation.report import growth
 from evaluation.report.failures import Failure, specified_failures
 from evaluation.report.marks import mark, not_judged
 from evaluation.report.printable import first_lines, last_line_first, one_line, printable
+from evaluation.report.work import saved
 
 FAILURE_LINES = 12
 """At most this many lines about failures are printed; the report has all of them."""
@@ -114,14 +115,15 @@ def last_lines(report: dict[str, Any]) -> list[str]:
 
 
 def work_lines(work: dict[str, Any]) -> list[str]:
-    """Statements, rows and kilobytes on the wire of single requests, before and after."""
-    lines = ["request               statements        rows            KB on the wire"]
+    """Statements, rows, kilobytes on the wire and the share that compression saves, before and after."""
+    lines = ["request               statements        rows            KB on the wire    saved by gzip"]
     for scenario, old in work["before"].items():
         new = work["after"][scenario]
         lines.append(
             f"{scenario:<22}{old['statements_server']:>4} -> {new['statements_server']:<6}"
             f"{old['rows']:>7} -> {new['rows']:<7}"
-            f"{old['wire_bytes'] / 1000:>7.1f} -> {new['wire_bytes'] / 1000:.1f}"
+            f"{old['wire_bytes'] / 1000:>7.1f} -> {new['wire_bytes'] / 1000:<7.1f}"
+            f"{saved(old):>7} -> {saved(new)}"
         )
     return lines
 

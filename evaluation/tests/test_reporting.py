@@ -14,7 +14,7 @@ from evaluation.errors import CandidateError
 from evaluation.judge.cpu import CRITERION
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import judged, unmeasured_candidate
-from evaluation.records import CaseResult, Measured, Outcome, Signal
+from evaluation.records import CaseResult, Measured, Outcome, Signal, WorkSample
 from evaluation.report import document, junit, markdown, terminal
 from evaluation.report.printable import CONTROL, first_lines, one_line, printable
 from evaluation.tests.test_judge import CHEAP, by_criterion, load, loaded, measured
@@ -247,6 +247,21 @@ def test_the_cpu_time_of_a_warm_answer_is_told_on_both_sides_and_where_it_fails(
     assert f"because: not met: R01; R01.2: {told}" in shown
     assert "R01.2 A warm listing costs the server little CPU time" in shown
     assert "| measured | <code>2218 us of CPU" in markdown.text([found])
+
+
+def test_the_share_of_bytes_that_compression_saves_is_told_on_both_sides() -> None:
+    page = WorkSample("first_page_cold", 200, 3, 3, 1, 1, 80_000, 20_000, "")
+    empty = replace(page, scenario="first_page_warm", body_bytes=0, wire_bytes=0)
+    plain = (replace(page, wire_bytes=80_000), empty)
+
+    found = report(
+        replace(by_criterion({}), work=(page, empty)), before=replace(by_criterion({}), work=plain)
+    )
+
+    lines = {line.split()[0]: line for line in terminal.summary(found).splitlines() if line}
+    assert lines["first_page_cold"].split()[-6:] == ["80.0", "->", "20.0", "0%", "->", "75%"]
+    assert lines["first_page_warm"].split()[-3:] == ["-", "->", "-"]
+    assert "| first_page_cold | 3 -> 3 | 80.0 -> 20.0 | 0% -> 75% |" in markdown.text([found])
 
 
 def test_cpu_time_that_was_not_measured_is_told() -> None:
