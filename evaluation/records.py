@@ -1,6 +1,6 @@
 """The records that the steps of an evaluation pass on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -80,6 +80,7 @@ class LoadSample:
     `hit_ratio` is the share of requests for which no reviews were read from Postgres. `null_again_rounds`
     are more rounds of the null server, to compare it with itself. `ceiling_rounds` are rounds of nginx, which
     sends the same bytes from disk. `floor_rounds` are rounds of the one statement that builds the page.
+    `pool_errors` are what the candidate's connection pool said in its log, and how often.
     """
 
     scenario: str
@@ -97,6 +98,7 @@ class LoadSample:
     null_again_rounds: tuple[Round, ...] = ()
     ceiling_rounds: tuple[Round, ...] = ()
     floor_rounds: tuple[Round, ...] = ()
+    pool_errors: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,9 +38,10 @@ def measure_stampede(
         empty_cache(stage)
         with ExitStack() as stack:
             servers = [stack.enter_context(stage.serving(candidate)) for _ in range(processes)]
-            spent, cpu_s, [result] = run_observed(stage, servers, [stampede_plan(servers)])
+            seen = run_observed(stage, servers, [stampede_plan(servers)])
+            [result] = seen.results
             results.append(result)
-            samples.append(sample(Scenario(name, []), [result], servers, spent, cpu_s, (0, 0)))
+            samples.append(sample(Scenario(name, []), seen, servers, (0, 0)))
             if result["outcomes"].get("200", 0) < CLIENTS:
                 break
             size = size or len(first_page(servers[0]).sent)
@@ -56,6 +57,7 @@ def measure_stampede(
         server_peak_mb=max(one.server_peak_mb for one in samples),
         bodies_checked=checked,
         bodies_wrong=wrong,
+        pool_errors=dict(sum((Counter(one.pool_errors) for one in samples), Counter[str]())),
     )
 
 

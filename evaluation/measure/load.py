@@ -115,9 +115,9 @@ def measure_long(stage: Stage, candidate: Path) -> tuple[LoadSample, ...]:
             "seconds": LONG_S,
             "patience_s": PATIENCE_S,
         }
-        spent, cpu_s, [result] = run_observed(stage, [server], [plan])
-        checked = check_bodies(stage.admin_url, result["kept"])
-        return (sample(Scenario("popular_60s", []), [result], [server], spent, cpu_s, checked),)
+        seen = run_observed(stage, [server], [plan])
+        checked = check_bodies(stage.admin_url, seen.results[0]["kept"])
+        return (sample(Scenario("popular_60s", []), seen, [server], checked),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +143,15 @@ def measure_scenario(targets: Targets, kind: Scenario) -> LoadSample:
     order = [name for n in range(kind.rounds) for name in (list(ports) if n % 2 == 0 else reversed(ports))]
     turns = [order[:number].count(name) for number, name in enumerate(order)]
     plans = [plan_of_round(kind, ports[name], name, turn) for name, turn in zip(order, turns, strict=True)]
-    spent, cpu_s, results = run_observed(targets.stage, servers, plans)
+    seen = run_observed(targets.stage, servers, plans)
     by_target = {
-        name: [result for result, target in zip(results, order, strict=True) if target == name]
+        name: [result for result, target in zip(seen.results, order, strict=True) if target == name]
         for name in ports
     }
     kept = [one for result in by_target["candidate"] for one in result["kept"]]
     checked = check_bodies(targets.stage.admin_url, kept) if kind.checked else check_versions(kept)
     return replace(
-        sample(kind, by_target["candidate"], servers, spent, cpu_s, checked),
+        sample(kind, replace(seen, results=by_target["candidate"]), servers, checked),
         null_rounds=tuple(map(round_of, by_target.get("null", []))),
         null_again_rounds=tuple(map(round_of, by_target.get("null_again", []))),
         ceiling_rounds=tuple(map(round_of, by_target.get("ceiling", []))),

@@ -156,6 +156,8 @@ def load_lines(load: dict[str, Any]) -> list[str]:
             text += f", {page / floor:.1f} times the one statement's {floor:.1f} ms" if floor and page else ""
             clients = "1 client" if sample["clients"] == 1 else f"{sample['clients']} clients"
             lines.append(f"{name}, {scenario}, {clients}: {answers}{text}")
+            errors = sample.get("pool_errors", {}).items()
+            lines += [f"{name}, {scenario}, its pool: {count} x {one_line(told)}" for told, count in errors]
     return lines
 
 

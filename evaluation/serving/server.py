@@ -74,9 +74,9 @@ class Server:
             raise ValueError(f"not a message: {message!r:.80}")
         return message
 
-    def log_text(self) -> str:
-        """What the candidate has printed and logged so far; the end of it when it is very long."""
-        return end_of(self.log, LONGEST_LOG_BYTES).decode(errors="replace")
+    def log_text(self, since: int = 0) -> str:
+        """What the candidate has printed and logged after so many bytes; of a very long log the end."""
+        return end_of(self.log, LONGEST_LOG_BYTES, since).decode(errors="replace")
 
     def threads(self) -> int:
         """The number of threads in the worker."""
@@ -126,10 +126,10 @@ class Server:
             self.log.write_bytes(end_of(self.log, KEPT_LOG_BYTES))
 
 
-def end_of(path: Path, most: int) -> bytes:
-    """The last bytes of a file."""
+def end_of(path: Path, most: int, since: int = 0) -> bytes:
+    """The last bytes of a file, of those after the first `since`."""
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - most))
+        file.seek(max(since, path.stat().st_size - most))
         return file.read(most)
 
 

@@ -109,9 +109,25 @@ def test_a_candidate_that_does_not_answer_500_clients_on_a_warm_page_is_cut_shor
     assert not answers_warm(stage, candidate)
 
 
+def test_what_the_pool_says_of_too_many_clients_is_counted(stage: Stage, tmp_path: Path) -> None:
+    candidate = copied(BASELINE, tmp_path / "impatient")
+    database = candidate / "database.py"
+    text = database.read_text()
+    pool = 'drivername="postgresql+psycopg2"), pool_size=1, max_overflow=2, pool_timeout=0.1)'
+    database.write_text(text.replace('drivername="postgresql+psycopg2"))', pool))
+
+    stampede = measure_stampede(stage, candidate, lambda _: None, processes=1)
+
+    [(told, times)] = stampede.pool_errors.items()
+    assert told.startswith("TimeoutError: QueuePool limit of size 1 overflow 2 reached")
+    assert "timeout 0.10" in told
+    assert times >= stampede.outcomes["500"] > 0
+
+
 def test_two_processes_of_the_reference_load_a_cold_page_once(stage: Stage) -> None:
     stampede = measure_stampede(stage, REFERENCE, lambda _: None, processes=2, rounds=2)
 
     assert stampede.outcomes == {"200": 2 * CLIENTS}
+    assert stampede.pool_errors == {}
     assert stampede.bodies_wrong == 0
     assert stampede.statements_per_request * CLIENTS == 3

@@ -8,6 +8,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from jsonschema import ValidationError
 
 from evaluation.criteria import criteria
 from evaluation.errors import CandidateError
@@ -101,6 +102,20 @@ def test_load_evidence_tells_the_rounds_over_the_limit() -> None:
     assert "after, hot, 500 clients: 2500 x 200, P95 30 ms (0 of 5 rounds over 200 ms)" in terminal.summary(
         found
     )
+
+
+def test_what_a_connection_pool_said_under_load_is_told_and_kept() -> None:
+    said = {"TimeoutError: QueuePool limit of size 5 overflow 10 reached": 25}
+    stampede = replace(load("stampede", 100), outcomes={"500": 25, "timeout": 475}, pool_errors=said)
+
+    found = report(loaded(stampede, load("hot", 30)), FULL)
+
+    told = "after, stampede, its pool: 25 x TimeoutError: QueuePool limit of size 5 overflow 10 reached"
+    assert told in terminal.summary(found).splitlines()
+    assert document.measured_side(found, "after").load[0].pool_errors == said
+    found["load"]["after"]["stampede"]["pool_errors"] = {"QueuePool limit": "often"}
+    with pytest.raises(ValidationError):
+        document.validate(found)
 
 
 def test_the_last_lines_tell_outcome_profile_and_hardening() -> None:
