@@ -35,6 +35,7 @@ from evaluation.measure.growth import CATALOGS, measure_growth
 from evaluation.measure.in_production import count_in_production
 from evaluation.measure.load import measure_load, measure_long
 from evaluation.measure.meter import metered
+from evaluation.measure.reads import with_reads
 from evaluation.measure.real_minute import observe_real_minute
 from evaluation.measure.settings import Progress, Settings
 from evaluation.measure.suite import run_suite
@@ -226,6 +227,7 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
         progress(f"{candidate.name}: counting the work of single requests")
         with metered(stage, candidate) as (server, meter):
             work = measure_work(server, meter)
+        work = with_reads(work, bench, candidate, settings.products)
         cost, broken = measure_cpu(stage, candidate)
         load: tuple[LoadSample, ...] = ()
         if settings.with_load:

@@ -43,7 +43,8 @@ class WorkSample:
     """What one request cost: statements, rows, buffers, bytes.
 
     Statements are counted by SQLAlchemy's hooks, by the server, and on the wire. `statements_session` are
-    those of the server's that are about the session, which do not count on the wire.
+    those of the server's that are about the session, which do not count on the wire. `reads` are the kinds of
+    plan nodes that read each table (`Seq Scan`, `Index Scan`, ...), where plans were looked at.
     """
 
     scenario: str
@@ -58,6 +59,7 @@ class WorkSample:
     statements_session: int = 0
     statements_wire: int = 0
     commands_redis: int = 0
+    reads: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from evaluation.report import growth
 from evaluation.report.failures import Failure, told_failures
 from evaluation.report.marks import mark, not_judged
 from evaluation.report.printable import first_lines, last_line_first, one_line
-from evaluation.report.work import saved
+from evaluation.report.work import changed_reads, saved
 
 SPECIAL = re.compile(r"[&<>|`*~\[\]\\#@]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=//)|(?<=www)\.")
 """Characters that Markdown, HTML or a code host reads as more than text."""
@@ -28,6 +28,8 @@ def text(reports: list[dict[str, Any]]) -> str:
             lines += ["", *failed_criteria(found)]
         if report["work"]["after"]:
             lines += ["", *work(report)]
+        if rows := changed_reads(report["work"]):
+            lines += ["", *reads(rows)]
         if growth.is_measured(report):
             lines += ["", *page_costs(report["growth"])]
     return "\n".join(lines) + "\n"
@@ -91,6 +93,12 @@ def work(report: dict[str, Any]) -> list[str]:
             f"| {saved(old)} -> {saved(new)} |"
         )
     return lines
+
+
+def reads(rows: Sequence[tuple[str, str, str, str]]) -> list[str]:
+    """A table of how Postgres read the tables for single requests, where before and after differ."""
+    lines = ["| request | table | read before by | read after by |", "|---|---|---|---|"]
+    return [*lines, *(f"| {' | '.join(map(escaped, row))} |" for row in rows)]
 
 
 def page_costs(found: dict[str, Any]) -> list[str]:

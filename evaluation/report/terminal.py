@@ -10,7 +10,7 @@ from evaluation.report import growth
 from evaluation.report.failures import Failure, specified_failures
 from evaluation.report.marks import mark, not_judged
 from evaluation.report.printable import first_lines, last_line_first, one_line, printable
-from evaluation.report.work import saved
+from evaluation.report.work import changed_reads, saved
 
 FAILURE_LINES = 12
 """At most this many lines about failures are printed; the report has all of them."""
@@ -21,6 +21,7 @@ MESSAGE_LINES, FEW = 3, 2
 def summary(report: dict[str, Any]) -> str:
     """Requirements, work and load of both sides, what failed, and the outcome in the last lines."""
     lines = ["", *requirement_lines(report), "", *work_lines(report["work"]), ""]
+    lines += read_lines(report["work"])
     lines += [*cpu_lines(report.get("cpu", {})), *load_lines(report["load"])]
     if growth.is_measured(report):
         lines += [*growth_lines(report["growth"]), ""]
@@ -126,6 +127,14 @@ def work_lines(work: dict[str, Any]) -> list[str]:
             f"{saved(old):>7} -> {saved(new)}"
         )
     return lines
+
+
+def read_lines(work: dict[str, Any]) -> list[str]:
+    """How Postgres read the tables for single requests, where before and after differ."""
+    if not (rows := changed_reads(work)):
+        return []
+    lines = [f"{request:<22}{table:<14}{before} -> {after}" for request, table, before, after in rows]
+    return [f"{'request':<22}{'table':<14}read by, where that changed", *lines, ""]
 
 
 def cpu_lines(costs: dict[str, Any]) -> list[str]:

@@ -279,6 +279,28 @@ def test_the_share_of_bytes_that_compression_saves_is_told_on_both_sides() -> No
     assert "| first_page_cold | 3 -> 3 | 80.0 -> 20.0 | 0% -> 75% |" in markdown.text([found])
 
 
+def test_how_tables_were_read_is_told_where_it_changed() -> None:
+    page = WorkSample("first_page_cold", 200, 3, 3, 1, 1, 1, 1, "")
+    scans = {"reviews": ["Seq Scan"], "categories": ["Index Scan"], "users": ["Index Scan"]}
+    indexes = {"reviews": ["Bitmap Heap Scan", "Index Scan"], "users": ["Index Scan"]}
+    before, after = (replace(by_criterion({}), work=(replace(page, reads=one),)) for one in (scans, indexes))
+
+    found = report(after, before=before)
+
+    lines = terminal.summary(found).splitlines()
+    told = [line.split(maxsplit=2) for line in lines if line.startswith("first_page_cold")][1:]
+    assert told == [
+        ["first_page_cold", "categories", "Index Scan -> not read"],
+        ["first_page_cold", "reviews", "Seq Scan -> Bitmap Heap Scan, Index Scan"],
+    ]
+    assert "| first_page_cold | reviews | Seq Scan | Bitmap Heap Scan, Index Scan |" in markdown.text([found])
+    assert document.measured_side(found, "after").work[0].reads == indexes
+    for side in ("before", "after"):
+        del found["work"][side]["first_page_cold"]["reads"]
+    assert "read by" not in terminal.summary(found)
+    assert "read before" not in markdown.text([found])
+
+
 def test_cpu_time_that_was_not_measured_is_told() -> None:
     found = report(replace(by_criterion({}), cpu=()))
 

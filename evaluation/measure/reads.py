@@ -1,0 +1,58 @@
+"""Measures how Postgres read each table for a single request: by an index, or the whole of it."""
+
+from collections.abc import Sequence
+from contextlib import closing, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from evaluation.database.counters import Counters
+from evaluation.database.plans import QueryPlan, read_plan
+from evaluation.errors import CandidateError
+from evaluation.measure.work import SCENARIOS, fetch
+from evaluation.records import WorkSample
+from evaluation.serving.relay import Relay
+from evaluation.serving.server import Server
+from evaluation.serving.workbench import Workbench
+
+Reads = dict[str, list[str]]
+"""The kinds of plan nodes that read a table, by the name of the table."""
+REQUESTS = ("first_page_cold", "detail", "batch_of_20")
+"""The requests that are looked at: plans of every statement take time, and the baseline sends thousands."""
+OF_THE_SYSTEM = "pg_"
+
+
+def with_reads(
+    work: Sequence[WorkSample], bench: Workbench, candidate: Path, products: int
+) -> tuple[WorkSample, ...]:
+    """The samples with what the plans of three of the requests tell, on a stage where no time is measured."""
+    with (
+        bench.stage(products, with_plans=True) as stage,
+        stage.serving(candidate) as server,
+        closing(stage.counters()) as counters,
+    ):
+        assert stage.relay is not None
+        fetch(server, "/products/1")
+        reads = {name: reads_of(server, counters, stage.relay, SCENARIOS[name]) for name in REQUESTS}
+    return tuple(replace(sample, reads=reads.get(sample.scenario, {})) for sample in work)
+
+
+def reads_of(server: Server, counters: Counters, relay: Relay, path: str) -> Reads:
+    """How the tables were read for one request; an answer that does not come decides nothing here."""
+    told = len(relay.plans)
+    with suppress(CandidateError):
+        fetch(server, path)
+    counters.settle()
+    relay.settle()
+    return reads_in([read_plan(one) for one in relay.plans[told:]])
+
+
+def reads_in(plans: Sequence[QueryPlan]) -> Reads:
+    """The kinds of nodes that read each table of the catalog, in all plans together."""
+    found = {
+        (node.relation, node.kind)
+        for plan in plans
+        for node in plan.nodes
+        if node.relation and node.kind.endswith("Scan") and not node.relation.startswith(OF_THE_SYSTEM)
+    }
+    tables = sorted({table for table, _ in found})
+    return {table: sorted(kind for name, kind in found if name == table) for table in tables}
