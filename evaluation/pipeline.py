@@ -31,7 +31,7 @@ from evaluation.errors import (
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge
 from evaluation.measure.cpu import measure_cpu
-from evaluation.measure.growth import CATALOGS, measure_growth
+from evaluation.measure.growth import CATALOGS, Growth, measure_growth, measure_page_500
 from evaluation.measure.in_production import count_in_production
 from evaluation.measure.load import measure_load, measure_long
 from evaluation.measure.meter import metered
@@ -55,6 +55,7 @@ from evaluation.records import (
     LoadSample,
     Measured,
     Outcome,
+    PageCost,
     RealMinute,
     Signal,
     SuiteRun,
@@ -180,7 +181,8 @@ def measure(shop: Workshop, candidates: list[Path], settings: Settings, progress
         places = list(zip(benches, copies, strict=True))
         requests = [measure_requests(bench, path, settings, progress) for bench, path in places]
         growth = [
-            measure_growth(bench, path, progress) if settings.with_growth else () for bench, path in places
+            measure_growth(bench, path, progress) if settings.with_growth else Growth()
+            for bench, path in places
         ]
         tests = measure_suites(places, settings.seed, progress)
     return [
@@ -191,10 +193,12 @@ def measure(shop: Workshop, candidates: list[Path], settings: Settings, progress
             requested.load,
             requested.signals + tested.found.signals,
             content=content_digest(path),
-            growth=costs,
+            growth=costs.pages,
             cpu=requested.cpu,
             broken=requested.broken + tested.found.broken,
             real_minute=tested.real_minute,
+            counts=costs.counts,
+            page_500=requested.page_500,
         )
         for path, tested, requested, costs in zip(candidates, tests, requests, growth, strict=True)
     ]
@@ -209,6 +213,7 @@ class Requests:
     load: tuple[LoadSample, ...]
     signals: tuple[Signal, ...]
     broken: tuple[Broken, ...]
+    page_500: PageCost | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +234,10 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
             work = measure_work(server, meter)
         work = with_reads(work, bench, candidate, settings.products)
         cost, broken = measure_cpu(stage, candidate)
+        page_500 = None
+        if settings.with_load or settings.with_growth:
+            progress(f"{candidate.name}: measuring page 500")
+            page_500 = measure_page_500(stage, candidate, settings.products)
         load: tuple[LoadSample, ...] = ()
         if settings.with_load:
             progress(f"{candidate.name}: measuring load with 500 clients")
@@ -237,7 +246,7 @@ def measure_requests(bench: Workbench, candidate: Path, settings: Settings, prog
             progress(f"{candidate.name}: measuring a minute of popular pages")
             load += measure_long(stage, candidate)
         signals = [*signals_in_work(work), *roles_taken(stage), *rows_lost(stage, settings.products)]
-    return Requests(work, (cost,), load, (*signals, *files_changed(files, candidate)), broken)
+    return Requests(work, (cost,), load, (*signals, *files_changed(files, candidate)), broken, page_500)
 
 
 def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Progress) -> list[Tests]:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 INSTANCE_ID = "HOFAZ9"
 REQUIREMENTS = tuple(f"R{number:02}" for number in range(1, 17))
@@ -124,7 +123,7 @@ class PageCost:
 
     The first page is recorded apart, because it may include work that is done once a minute (counting).
     `depth` is the share of the listing to skip. `failure` is the reason why a page at that depth was not
-    reached or not measured.
+    reached or not measured. `counting` are those of the statements that count.
     """
 
     products: int
@@ -141,6 +140,17 @@ class PageCost:
     first_page_buffers: int | None
     first_page_ms: float | None
     failure: str | None = None
+    counting: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountCost:
+    """What it costs Postgres to count all `counted` of the `products`, with the candidate's indexes."""
+
+    products: int
+    counted: int
+    ms: float
+    buffers: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +183,10 @@ class RealMinute:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """All measurements of one candidate; `content` is the digest of its files."""
+    """All measurements of one candidate; `content` is the digest of its files.
+
+    `page_500` is the page that follows 500 others in the listing of all products.
+    """
 
     candidate: str
     suite: SuiteRun
@@ -186,6 +199,8 @@ class Measured:
     cpu: tuple[CpuCost, ...] = ()
     broken: tuple[Broken, ...] = ()
     real_minute: RealMinute | None = None
+    counts: tuple[CountCost, ...] = ()
+    page_500: PageCost | None = None
 
     @property
     def seen_broken(self) -> tuple[Broken, ...]:
@@ -241,43 +256,3 @@ class Evaluation:
     after: Measured
     outcome: Outcome
     notes: tuple[str, ...] = ()
-
-
-def measured_from(saved: dict[str, Any]) -> Measured:
-    """Restore a Measured from JSON that was written from `dataclasses.asdict`."""
-    suite = saved["suite"]
-    return Measured(
-        saved["candidate"],
-        SuiteRun(
-            suite["exit_code"],
-            tuple(CaseResult(**one) for one in suite["tests"]),
-            suite["duration_s"],
-            suite.get("seed"),
-            suite.get("stdout", ""),
-            suite.get("stderr", ""),
-        ),
-        tuple(WorkSample(**one) for one in saved["work"]),
-        tuple(load_sample_from(one) for one in saved["load"]),
-        tuple(Signal(**one) for one in saved["signals"]),
-        saved["error"],
-        saved.get("content", ""),
-        tuple(PageCost(**one) for one in saved.get("growth", ())),
-        tuple(CpuCost(**one) for one in saved.get("cpu", ())),
-        tuple(Broken(**one) for one in saved.get("broken", ())),
-        real_minute_from(saved.get("real_minute")),
-    )
-
-
-def real_minute_from(saved: dict[str, Any] | None) -> RealMinute | None:
-    """Restore a RealMinute in the same way; None where there was none, as in older reports."""
-    if saved is None:
-        return None
-    findings = tuple(Broken(**one) for one in saved["findings"])
-    return RealMinute(saved["seconds"], saved["requests"], findings)
-
-
-def load_sample_from(saved: dict[str, Any]) -> LoadSample:
-    """Restore a LoadSample in the same way."""
-    names = ("rounds", "null_rounds", "null_again_rounds", "ceiling_rounds", "floor_rounds")
-    rounds = {name: tuple(Round(**one) for one in saved.get(name, ())) for name in names}
-    return LoadSample(**{**saved, **rounds})

@@ -9,7 +9,8 @@ from hashlib import sha256
 from pathlib import Path
 
 from evaluation.addresses import place_of, redis_database
-from evaluation.records import Measured, measured_from
+from evaluation.records import Measured
+from evaluation.restored import measured_from
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".hofaz9_cache"

@@ -10,11 +10,12 @@ from pathlib import Path
 from evaluation.database.counters import Counters
 from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError
+from evaluation.measure.counting import COUNT, measure_full_count
 from evaluation.measure.settings import Progress
 from evaluation.measure.walks import PAGE_SIZE, Listing, Place, Tables, Walker, read_page
-from evaluation.records import PageCost
+from evaluation.records import CountCost, PageCost
 from evaluation.serving.server import Server
-from evaluation.serving.workbench import Workbench
+from evaluation.serving.workbench import Stage, Workbench
 
 CATALOGS = tuple(SIZES[name] for name in ("tenth", "standard", "large"))
 LISTINGS = (
@@ -25,6 +26,8 @@ LISTINGS = (
 DEPTHS = (0.01, 0.50, 0.99)
 PAGES = 3
 """The pages of a window: the first, which may include work done once a minute, and those that count."""
+PAGE_500 = 500 * PAGE_SIZE
+"""How many products stand before the page that follows 500 others."""
 WINDOW_LIMIT_S = 20.0
 CATALOG_LIMIT_S = 300.0
 
@@ -37,6 +40,7 @@ class Spent:
     rows: int
     buffers: int
     ms: float
+    counting: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +54,26 @@ class Subject:
     listing: Listing
 
 
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """The cost of pages and of full counts in catalogs of several sizes."""
+
+    pages: tuple[PageCost, ...] = ()
+    counts: tuple[CountCost, ...] = ()
+
+
 def measure_growth(
     bench: Workbench, candidate: Path, progress: Progress, catalogs: Sequence[int] = CATALOGS
-) -> tuple[PageCost, ...]:
+) -> Growth:
     """Measure every listing at every depth in every catalog, each catalog on a server of its own."""
-    return tuple(
-        cost for products in catalogs for cost in measure_catalog(bench, candidate, products, progress)
-    )
+    found = [measure_catalog(bench, candidate, products, progress) for products in catalogs]
+    pages = tuple(cost for one in found for cost in one.pages)
+    return Growth(pages, tuple(count for one in found for count in one.counts))
 
 
-def measure_catalog(
-    bench: Workbench, candidate: Path, products: int, progress: Progress
-) -> Iterator[PageCost]:
-    """Measure every listing at every depth of one catalog, within CATALOG_LIMIT_S."""
+def measure_catalog(bench: Workbench, candidate: Path, products: int, progress: Progress) -> Growth:
+    """Measure every listing at every depth of one catalog, within CATALOG_LIMIT_S, then a full count."""
+    pages: list[PageCost] = []
     deadline = time.monotonic() + CATALOG_LIMIT_S
     with (
         bench.stage(products) as stage,
@@ -73,7 +84,33 @@ def measure_catalog(
             subject = Subject(server, counters, Tables(stage.admin_url, listing), products, listing)
             costs = list(measure_listing(subject, deadline))
             progress(f"{candidate.name}: {products:,} products, {listing.query or 'all'}: {described(costs)}")
-            yield from costs
+            pages += costs
+        return Growth(tuple(pages), (measure_full_count(stage.admin_url, products),))
+
+
+def measure_page_500(
+    stage: Stage, candidate: Path, products: int, skipped: int = PAGE_500
+) -> PageCost | None:
+    """Measure the page after `skipped` products in the listing of all; None where there are too few."""
+    listing = LISTINGS[0]
+    tables = Tables(stage.admin_url, listing)
+    listed = tables.products()
+    if listed < skipped + PAGES * PAGE_SIZE:
+        return None
+    with stage.serving(candidate) as server, closing(stage.counters()) as counters:
+        subject = Subject(server, counters, tables, products, listing)
+        depth, place = round(skipped / listed, 4), Place("", skipped, jumped=False)
+        try:
+            place = Walker(server, listing, tables).place_behind(skipped)
+            pages = list(measure_pages(subject, place))
+            return cost_of(subject, depth, listed, place, pages, missed(place, skipped))
+        except CandidateError as error:
+            return cost_of(subject, depth, listed, place, [], str(error))
+
+
+def missed(place: Place, skipped: int) -> str | None:
+    """How far a walk led that did not reach its place; None when it did."""
+    return None if place.skipped == skipped else f"the walk ended after {place.skipped:,} products"
 
 
 def measure_listing(subject: Subject, deadline: float) -> Iterator[PageCost]:
@@ -91,8 +128,8 @@ def measure_listing(subject: Subject, deadline: float) -> Iterator[PageCost]:
             if place.skipped < first_unread:
                 raise CandidateError("every page that could be reached was already read")
             first_unread = place.skipped + PAGES * PAGE_SIZE
-            failure = None if place.skipped == skipped else f"the walk ended after {place.skipped:,} products"
-            yield cost_of(subject, depth, listed, place, list(measure_pages(subject, place)), failure)
+            pages = list(measure_pages(subject, place))
+            yield cost_of(subject, depth, listed, place, pages, missed(place, skipped))
         except CandidateError as error:
             yield cost_of(subject, depth, listed, place, [], str(error))
 
@@ -124,6 +161,7 @@ def measure_pages(subject: Subject, place: Place) -> Iterator[Spent]:
             sum(work.rows for work in spent),
             sum(work.buffers for work in spent),
             page.ms,
+            sum(work.calls for work in spent if COUNT.search(work.sql)),
         )
         path = page.next
 
@@ -153,6 +191,7 @@ def cost_of(
         first_page_buffers=pages[0].buffers if pages else None,
         first_page_ms=round(pages[0].ms, 2) if pages else None,
         failure=failure,
+        counting=median("counting"),
     )
 
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import jsonschema
 
-from evaluation.records import INSTANCE_ID, CaseResult, Evaluation, Measured, RealMinute, measured_from
+from evaluation.records import INSTANCE_ID, CaseResult, Evaluation, Measured, PageCost, RealMinute
 from evaluation.report.judgement import judgement, summary
 from evaluation.report.printable import CONTROL
 from evaluation.report.whole import written_whole
+from evaluation.restored import measured_from
 
 SCHEMA_VERSION = 1
 SCHEMA = Path(__file__).with_name("report.schema.json")
@@ -19,7 +20,7 @@ FIELDS = {field.name for field in fields(CaseResult)}
 
 def as_report(found: Evaluation) -> dict[str, Any]:
     """An evaluation in the form of `report.json`."""
-    success = found.outcome.name == "resolved"
+    success, sides = found.outcome.name == "resolved", {"before": found.before, "after": found.after}
     verdicts = judgement(found.before, found.after, found.outcome.name)
     comparison = verdicts.pop("comparison")
     baseline_meets_all = all(row["before"]["passed"] is True for row in verdicts["requirements"])
@@ -45,6 +46,7 @@ def as_report(found: Evaluation) -> dict[str, Any]:
         "work": samples(found.before, found.after, "work"),
         "cpu": samples(found.before, found.after, "cpu"),
         "load": samples(found.before, found.after, "load"),
+        "page_500": {name: page_as_json(one.page_500) for name, one in sides.items()},
     }
 
 
@@ -105,8 +107,15 @@ def measured_side(report: dict[str, Any], name: str) -> Measured:
             "cpu": list(report["cpu"][name].values()) if "cpu" in report else [],
             "broken": found.get("broken", []),
             "real_minute": found.get("real_minute"),
+            "counts": report["growth"][name].get("counts", []) if "growth" in report else [],
+            "page_500": report.get("page_500", {}).get(name),
         }
     )
+
+
+def page_as_json(cost: PageCost | None) -> dict[str, Any] | None:
+    """The cost of a page that may not have been measured."""
+    return None if cost is None else asdict(cost)
 
 
 def minute_as_json(minute: RealMinute | None) -> dict[str, Any] | None:

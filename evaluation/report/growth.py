@@ -63,7 +63,40 @@ def notes(growth: dict[str, Any]) -> list[str]:
             )
         failed = [cost for cost in growth[name]["pages"] if cost["failure"]]
         lines += [f"{name}: {where(cost)}: {one_line(cost['failure'])}" for cost in failed]
+    return [*lines, *count_lines(growth)]
+
+
+def count_lines(growth: dict[str, Any]) -> list[str]:
+    """What a full count costs in the largest catalog, beside a further page, which may keep the total."""
+    lines = []
+    for name in SIDES:
+        counts = growth[name].get("counts") or []
+        if not (largest := max(counts, key=lambda one: one["products"], default=None)):
+            continue
+        line = f"{name}: {largest['products']:,} products: a full count of {largest['counted']:,} costs "
+        line += f"{largest['buffers']:,} buffers and {largest['ms']:,.1f} ms"
+        further = [
+            page
+            for page in growth[name]["pages"]
+            if (page["products"], page["listing"]) == (largest["products"], "")
+            and page["buffers"] is not None
+        ]
+        if further:
+            page = further[0]
+            line += f"; a further page {page['buffers']:,.0f} buffers, {page['statements']:,g} statements, "
+            line += f"of which {page['counting']:g} count"
+        lines.append(line)
     return lines
+
+
+def page_500_lines(report: dict[str, Any]) -> list[str]:
+    """The cost of the page that follows 500 others, before and after; nothing where it was not measured."""
+    costs = {name: cost for name, cost in report.get("page_500", {}).items() if cost}
+    return [
+        f"{name}: the page after {cost['skipped']:,} of {cost['listed']:,} products: {cell(cost)}"
+        + (f" ({one_line(cost['failure'])})" if cost["failure"] else "")
+        for name, cost in costs.items()
+    ]
 
 
 def where(page: dict[str, Any]) -> str:

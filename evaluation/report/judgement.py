@@ -96,4 +96,5 @@ def growth(measured: Measured) -> dict[str, Any]:
         "pages": [asdict(cost) for cost in measured.growth],
         "laws": [asdict(law) for law in laws(measured.growth)],
         "deepenings": [asdict(one) for one in deepenings(measured.growth)],
+        "counts": [asdict(one) for one in measured.counts],
     }

@@ -30,6 +30,8 @@ def text(reports: list[dict[str, Any]]) -> str:
             lines += ["", *work(report)]
         if rows := changed_reads(report["work"]):
             lines += ["", *reads(rows)]
+        if found_far := growth.page_500_lines(report):
+            lines += ["", *(f"- {escaped(line)}" for line in found_far)]
         if growth.is_measured(report):
             lines += ["", *page_costs(report["growth"])]
     return "\n".join(lines) + "\n"

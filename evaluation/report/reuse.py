@@ -31,5 +31,10 @@ def sides_of(
         differences.append("it contains no load: only --profile full measures that")
     if differences:
         raise UsageError(f"the report cannot be reused: {'; '.join(differences)}")
-    before, after = (side if with_load else replace(side, load=(), growth=()) for side in sides.values())
+    before, after = (side if with_load else as_in_quick(side) for side in sides.values())
     return before, after
+
+
+def as_in_quick(side: Measured) -> Measured:
+    """The measurements without those that the profile `quick` does not make."""
+    return replace(side, load=(), growth=(), counts=(), page_500=None)

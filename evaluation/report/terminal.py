@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from evaluation.judge import cpu, timings
-from evaluation.records import CpuCost, load_sample_from
+from evaluation.records import CpuCost
 from evaluation.report import growth
 from evaluation.report.failures import Failure, specified_failures
 from evaluation.report.marks import mark, not_judged
 from evaluation.report.printable import first_lines, last_line_first, one_line, printable
 from evaluation.report.work import changed_reads, saved
+from evaluation.restored import load_sample_from
 
 FAILURE_LINES = 12
 """At most this many lines about failures are printed; the report has all of them."""
@@ -23,6 +24,7 @@ def summary(report: dict[str, Any]) -> str:
     lines = ["", *requirement_lines(report), "", *work_lines(report["work"]), ""]
     lines += read_lines(report["work"])
     lines += [*cpu_lines(report.get("cpu", {})), *load_lines(report["load"])]
+    lines += growth.page_500_lines(report)
     if growth.is_measured(report):
         lines += [*growth_lines(report["growth"]), ""]
     for name in ("before", "after"):

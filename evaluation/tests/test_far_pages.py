@@ -10,7 +10,7 @@ import pytest
 
 from evaluation.candidates.patches import apply_patch
 from evaluation.database.dataset import SIZES
-from evaluation.measure.growth import LISTINGS, PAGES, measure_growth, places
+from evaluation.measure.growth import LISTINGS, PAGE_500, PAGES, measure_growth, measure_page_500, places
 from evaluation.measure.walks import (
     PAGE_SIZE,
     Listing,
@@ -29,6 +29,8 @@ OPAQUE = ROOT / "patches" / "alternatives" / "opaque-cursor.patch"
 ALL = LISTINGS[0]
 FAR = 1_500
 SMALL = SIZES["small"]
+ACTIVE = 1_800
+"""The products of the small catalog that are active."""
 
 
 @pytest.fixture(scope="module")
@@ -121,10 +123,14 @@ def test_windows_hold_whole_pages_and_do_not_overlap() -> None:
 def test_far_pages_of_both_catalogs_are_measured(bench: Workbench) -> None:
     lines: list[str] = []
 
-    before, after = ([*measure_growth(bench, path, lines.append, [SMALL])] for path in (BEFORE, AFTER))
+    before, after = (measure_growth(bench, path, lines.append, [SMALL]) for path in (BEFORE, AFTER))
 
     assert len(lines) == 2 * len(LISTINGS)
-    for slow, fast in zip(before, after, strict=True):
+    for found in (before, after):
+        [count] = found.counts
+        assert (count.products, count.counted) == (SMALL, ACTIVE)
+        assert count.buffers > 0 < count.ms
+    for slow, fast in zip(before.pages, after.pages, strict=True):
         assert (slow.listing, slow.depth, slow.skipped) == (fast.listing, fast.depth, fast.skipped)
         if "category" in slow.listing:
             continue
@@ -132,6 +138,24 @@ def test_far_pages_of_both_catalogs_are_measured(bench: Workbench) -> None:
         assert slow.pages == fast.pages == PAGES - 1
         assert (slow.statements or 0) > 10 * (fast.statements or 0) > 0
         assert (slow.buffers or 0) > (fast.buffers or 0) > PAGE_SIZE
+        assert (slow.counting, fast.counting) == (1, 0)
+
+
+def test_the_page_after_as_many_products_is_measured_on_both_catalogs(bench: Workbench) -> None:
+    found = []
+    for path in (BEFORE, AFTER):
+        with bench.stage(SMALL) as stage:
+            found.append(measure_page_500(stage, path, SMALL, FAR))
+            assert measure_page_500(stage, path, SMALL, ACTIVE - PAGE_SIZE) is None
+
+    slow, fast = found
+    assert slow is not None
+    assert fast is not None
+    for one in found:
+        assert one is not None
+        assert (one.skipped, one.listed, one.jumped, one.failure) == (FAR, ACTIVE, True, None)
+    assert (slow.buffers or 0) > 10 * (fast.buffers or 0) > 0
+    assert PAGE_500 == 10_000
 
 
 def test_pages_with_other_products_than_the_tables_are_not_measured(
@@ -141,7 +165,7 @@ def test_pages_with_other_products_than_the_tables_are_not_measured(
     monkeypatch.setattr("evaluation.measure.growth.LISTINGS", (other,))
     monkeypatch.setattr("evaluation.measure.walks.WALK_LIMIT_S", 0.1)
 
-    costs = measure_growth(bench, AFTER, lambda _: None, [SMALL])
+    costs = measure_growth(bench, AFTER, lambda _: None, [SMALL]).pages
 
     assert {cost.buffers for cost in costs} == {None}
     assert "not the products" in (costs[0].failure or "")
@@ -183,7 +207,7 @@ def test_a_page_that_fails_is_reported_and_not_measured(bench: Workbench, tmp_pa
     refusal = "\n    if cursor > 900:\n        raise RuntimeError"
     broken = changed(AFTER, tmp_path / "broken", (LOADING, f"{refusal}{LOADING}"))
 
-    shallow, middle, deep = measure_growth(bench, broken, lambda _: None, [SMALL])[:3]
+    shallow, middle, deep = measure_growth(bench, broken, lambda _: None, [SMALL]).pages[:3]
 
     assert shallow.buffers
     assert (middle.buffers, deep.buffers) == (None, None)

@@ -12,7 +12,7 @@ from evaluation.errors import NO_VERDICT, RESOLVED
 from evaluation.judge.growth import deepenings, exponent, laws
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import judged
-from evaluation.records import PageCost
+from evaluation.records import CountCost, PageCost
 from evaluation.report import document, markdown, terminal
 from evaluation.tests.test_judge import measured
 
@@ -79,9 +79,18 @@ def test_without_the_shallowest_page_there_is_nothing_to_compare_with() -> None:
 @pytest.fixture
 def report(tmp_path: Path) -> Path:
     """A resolved report in which the cost of pages grows on one side only."""
-    before = replace(measured({"R10": "failed"}), growth=tuple(cost(size, size) for size in SIZES))
+    before = replace(
+        measured({"R10": "failed"}),
+        growth=tuple(replace(cost(size, size), counting=1) for size in SIZES),
+        counts=(CountCost(10_000, 9_000, 2.0, 99), CountCost(1_000_000, 900_000, 200.0, 9_999)),
+        page_500=replace(cost(100_000, 5_000, 0.1111), skipped=10_000, listed=90_000),
+    )
     flat = [cost(size, 50, depth) for size in SIZES for depth in (0.01, 0.99)]
-    after = replace(measured({}), growth=(*flat, cost(10_000, None, 0.5, "GET /products: 500")))
+    after = replace(
+        measured({}),
+        growth=(*flat, cost(10_000, None, 0.5, "GET /products: 500")),
+        page_500=replace(cost(100_000, None, 0.1, "GET /products: 500"), skipped=40, listed=90_000),
+    )
     found = judged(before, after, Settings(), datetime.now(UTC))
     return document.write(document.as_report(found), tmp_path)
 
@@ -106,6 +115,36 @@ def test_an_older_report_without_growth_can_be_judged_again(report: Path) -> Non
     assert regrade_main([str(report)]) == RESOLVED
     assert "one page of 20" not in terminal.summary(old)
     assert "1,000,000 products" not in markdown.text([old])
+
+
+def test_a_full_count_and_page_500_are_told_and_read_back(report: Path) -> None:
+    found = json.loads(report.read_text())
+
+    for summary in (terminal.summary(found), markdown.text([found])):
+        assert (
+            "before: 1,000,000 products: a full count of 900,000 costs 9,999 buffers and 200.0 ms; "
+            "a further page 1,000,000 buffers, 2 statements, of which 1 count"
+        ) in summary
+        assert "before: the page after 10,000 of 90,000 products: 5,000 / 500.0 ms" in summary
+        assert "after: the page after 40 of 90,000 products: no figures (GET /products: 500)" in summary
+    before = document.measured_side(found, "before")
+    assert before.counts[1] == CountCost(1_000_000, 900_000, 200.0, 9_999)
+    assert before.page_500 is not None
+    assert before.page_500.skipped == 10_000
+
+
+def test_a_report_without_full_counts_and_page_500_can_be_judged_again(report: Path) -> None:
+    old = json.loads(report.read_text())
+    del old["page_500"]
+    for side in old["growth"].values():
+        del side["counts"]
+        for page in side["pages"]:
+            del page["counting"]
+    report.write_text(json.dumps(old))
+
+    assert regrade_main([str(report)]) == RESOLVED
+    assert "full count" not in terminal.summary(old)
+    assert "the page after" not in markdown.text([old])
 
 
 def test_the_summaries_show_sizes_laws_and_failures(report: Path) -> None:

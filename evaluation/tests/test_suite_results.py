@@ -11,8 +11,9 @@ from evaluation.candidates import store
 from evaluation.measure import suite
 from evaluation.measure.settings import Settings
 from evaluation.options import settings_of
-from evaluation.records import CaseResult, Measured, SuiteRun, measured_from
+from evaluation.records import CaseResult, Measured, SuiteRun
 from evaluation.report.destination import REPORTS
+from evaluation.restored import measured_from
 from evaluation.services import tied
 
 FAILED = CaseResult("audit[R08.3]", "failed", "R08", "R08.3", "specified", "one page is old")
