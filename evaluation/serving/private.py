@@ -61,7 +61,7 @@ def leave_namespaces() -> None:
     user, group = os.geteuid(), os.getegid()
     syscalls.unshare(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWIPC | (syscalls.CLONE_NEWUSER if user else 0))
     if user:
-        # These files belong to root while a process cannot be dumped, as the fork server cannot.
+        # These files belong to root while a process cannot be dumped, as the forkserver cannot.
         syscalls.prctl(syscalls.PR_SET_DUMPABLE, 1)
         Path("/proc/self/setgroups").write_text("deny")
         Path("/proc/self/uid_map").write_text(f"{user} {user} 1")

@@ -1,11 +1,14 @@
 """What README tells is so: requirements, commands, licence, and the card of the data set."""
 
+import json
 import os
 import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,11 @@ import pytest
 import yaml  # type: ignore[import-untyped]
 
 from evaluation.criteria import requirements
+from evaluation.measure.settings import Settings
+from evaluation.pipeline import judged
+from evaluation.report.document import as_report
+from evaluation.tests.test_growth import cost
+from evaluation.tests.test_judge import load, loaded
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,6 +39,18 @@ def test_the_requirements_stand_in_readme_with_their_titles() -> None:
     told = re.findall(r"^\| (R\d\d) \| (.*) \|$", README, re.MULTILINE)
 
     assert told == [(row.id, row.title) for row in requirements() if row.id != "API"]
+
+
+@pytest.mark.parametrize("key", re.findall(r"`((?:cpu|growth|load|page_500|work)\.before[.\w]*)`", README))
+def test_every_key_of_a_report_exists_on_both_sides(key: str) -> None:
+    side = replace(loaded(load("stampede", 100), load("hot", 30)), page_500=cost(100_000, 90))
+    report = json.loads(json.dumps(as_report(judged(side, side, Settings(), datetime.now(UTC)))))
+
+    for path in (key, key.replace("before", "after")):
+        found = report
+        for name in path.split("."):
+            assert name in found, f"{path} is not in a report"
+            found = found[name]
 
 
 def test_every_command_uses_the_python_that_make_installs() -> None:
