@@ -105,7 +105,8 @@ def test_a_server_has_only_the_environment_and_descriptors_it_needs(
     with stage.serving(candidate) as server:
         seen = seen_by(server)
 
-    allowed = {"PATH", "LANG", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED", MARK}
+    allowed = {"PATH", "LANG", "TZ", "TMPDIR", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"}
+    allowed |= {MARK}
     assert set(seen["environment"]) - allowed == {"DATABASE_URL", "REDIS_URL"}
     assert seen["environment"]["DATABASE_URL"] == stage.url
     assert seen["descriptors"] == 5, "more is open than the standard streams, listener and control socket"
