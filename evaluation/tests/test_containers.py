@@ -65,7 +65,8 @@ def settings(services: Services) -> tuple[dict[str, str], dict[str, str]]:
     """The current values of the settings that the embedded services are given."""
     with psycopg.connect(services.postgres_url) as connection:
         rows = connection.execute("select name, setting, unit from pg_settings").fetchall()
-    postgres = {name: f"{value}{unit or ''}" for name, value, unit in rows if name in POSTGRES_SETTINGS}
+    found = {name.lower(): f"{value}{unit or ''}" for name, value, unit in rows}
+    postgres = {name: found[name] for name in POSTGRES_SETTINGS}
     with redis.Redis.from_url(services.redis_url, decode_responses=True) as client:
         return postgres, {name: client.config_get(name)[name] for name in VALKEY_SETTINGS}
 
