@@ -42,15 +42,13 @@ def catalog(stage: Stage) -> Iterator[Served]:
         yield catalog
 
 
-def test_every_request_of_a_burst_has_one_log_record(catalog: Served) -> None:
-    catalog.json(KNOWN)
-    assert until(lambda: catalog.lines("GET /products "))
-    before = len(catalog.lines("GET /products "))
+def test_every_request_of_a_burst_has_one_log_record(stage: Stage) -> None:
+    with served(stage, REFERENCE) as catalog:
+        catalog.json(KNOWN)
+        burst(catalog.server.port, [KNOWN] * AT_ONCE, 30)
 
-    burst(catalog.server.port, [KNOWN] * AT_ONCE, 30)
-
-    assert until(lambda: len(catalog.lines("GET /products ")) == before + AT_ONCE)
-    assert [line for line in catalog.lines("/products") if not line.startswith(LEVELS)] == []
+        assert until(lambda: len(catalog.lines("GET /products ")) == 1 + AT_ONCE)
+        assert [line for line in catalog.lines("/products") if not line.startswith(LEVELS)] == []
 
 
 def exchanged(port: int, method: str, path: str) -> tuple[list[bytes], bytes]:
