@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.database.dataset import SIZES
-from evaluation.measure.reads import REQUESTS, Reads, with_reads
+from evaluation.measure.reads import REQUESTS, Reads, reads_in, with_reads
 from evaluation.measure.work import SCENARIOS
 from evaluation.records import WorkSample
 from evaluation.serving.workbench import Workbench, open_workbench
@@ -14,6 +14,11 @@ from evaluation.serving.workbench import Workbench, open_workbench
 ROOT = Path(__file__).parents[2]
 BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"
 WORK = tuple(WorkSample(name, 200, 1, 1, 1, 1, 1, 1, "") for name in SCENARIOS)
+
+
+PLAN = """{"Query Text": "select", "Plan": {"Node Type": "%s", "Relation Name": "%s", "Actual Rows": 1,
+"Actual Loops": 1}}"""
+FORGED = ("no plan", "[]", "{}", '{"Plan": 3}', "[" * 100_000, PLAN.replace('"%s"', "[7]"))
 
 
 @pytest.fixture(scope="module")
@@ -25,6 +30,12 @@ def bench() -> Iterator[Workbench]:
 def reads(bench: Workbench, candidate: Path) -> dict[str, Reads]:
     """How a catalog reads its tables, by scenario."""
     return {one.scenario: one.reads for one in with_reads(WORK, bench, candidate, SIZES["tenth"])}
+
+
+def test_a_text_that_is_no_plan_tells_nothing_and_stops_nothing() -> None:
+    real = (PLAN % ("Seq Scan", "reviews"), PLAN % ("Index Scan", "pg_type"), PLAN % ("ModifyTable", "users"))
+
+    assert reads_in((*FORGED, *real)) == {"reviews": ["Seq Scan"]}
 
 
 def test_the_baseline_reads_whole_tables_where_the_reference_uses_an_index(bench: Workbench) -> None:
