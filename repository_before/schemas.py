@@ -17,8 +17,8 @@ def without_nul(text: str) -> str:
 
 
 def with_cents(amount: Decimal) -> Decimal:
-    """An amount as Postgres stores it."""
-    return amount.quantize(Decimal("0.01"))
+    """An amount as Postgres stores it, which knows no -0.00."""
+    return abs(amount.quantize(Decimal("0.01")))
 
 
 def split_ids(text: str) -> list[int]:

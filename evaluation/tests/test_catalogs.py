@@ -110,3 +110,11 @@ def test_the_documentation_needs_no_network(catalog: Served) -> None:
         assert answer.status_code == 200, link
         assert answer.content, link
     assert json.loads(catalog.http.get("/openapi.json").text)["paths"]
+
+
+@pytest.mark.parametrize("price", ["-0", -0.0, "-0.00"])
+def test_a_price_of_minus_zero_is_shown_as_it_is_stored(catalog: Served, price: object) -> None:
+    changed = catalog.http.put("/products/40", json={"price": price})
+
+    assert changed.status_code == 200, changed.text
+    assert changed.json()["price"] == catalog.json("/products/40")["price"] == "0.00"
