@@ -21,6 +21,8 @@ QUICK_S = 0.190
 JUST_LONG_S, LONG_S, SHORT_S, VERY_SHORT_S, SOON_S = 0.203, 0.25, 0.10, 0.02, 1.75
 STARTED_S = 0.03
 """What a request may need until it waits."""
+CLOSE_S, TRIES = 0.04, 5
+"""A busy machine takes longer than it is told to; so many tries are made to come close."""
 
 
 def lines_about(subject: Subject, method: str, path: str, since: int = 0) -> list[str]:
@@ -232,8 +234,13 @@ def forgetful(blocked: Subject) -> Subject:
     """The candidate, which knows a listing, and must load it again because of a write."""
     blocked.json(KNOWN)
     blocked.json(KNOWN)
-    blocked.http.put("/products/1", json={"name": f"Changed {next(UNASKED)}"}).raise_for_status()
+    make_forget(blocked)
     return blocked
+
+
+def make_forget(subject: Subject) -> None:
+    """Write, so that every listing must be loaded again."""
+    subject.http.put("/products/1", json={"name": f"Changed {next(UNASKED)}"}).raise_for_status()
 
 
 @pytest.mark.criterion("R16.3")
@@ -243,6 +250,11 @@ def test_requests_over_200_ms_are_flagged_and_no_others(
     forgetful: Subject, slow: str, seconds: float
 ) -> None:
     long = held_up(forgetful, SLOW[slow](), seconds)
+    for _ in range(TRIES):
+        if min(one.request.elapsed_s for one in long) < seconds + CLOSE_S:
+            break
+        make_forget(forgetful)
+        long += held_up(forgetful, SLOW[slow](), seconds)
     shorts = [Sent("GET", f"/products/{next(UNASKED)}") for _ in range(4)]
     short = held_up(forgetful, shorts, SHORT_S)
     others = quick(forgetful, [f"/products/{next(UNASKED)}" for _ in range(10)])

@@ -9,7 +9,9 @@ import pytest
 
 from evaluation import cli
 from evaluation.candidates.folder import copied
+from evaluation.database.dataset import SIZES
 from evaluation.environment import cleaned
+from evaluation.serving.workbench import Stage, Workbench, open_workbench
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +28,20 @@ def environment() -> Iterator[None]:
     """No other variable than those that are passed on."""
     with cleaned():
         yield
+
+
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Workbench]:
+    """Postgres and Redis, shared by the tests of a module."""
+    with open_workbench() as bench:
+        yield bench
+
+
+@pytest.fixture(scope="module")
+def stage(bench: Workbench) -> Iterator[Stage]:
+    """A stage with 2 000 products, shared by the tests of a module."""
+    with bench.stage(SIZES["small"]) as stage:
+        yield stage
 
 
 @pytest.fixture

@@ -8,18 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from evaluation.database.dataset import SIZES
-from evaluation.serving.workbench import Workbench, open_workbench
+from evaluation.serving.workbench import Workbench
 from evaluation.tests.served import BASELINE, REFERENCE, Served, holding, served
 from tests.observing import until
 
 LINK = re.compile(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""")
 ELSEWHERE = re.compile(r"https?:|//")
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    with open_workbench() as bench:
-        yield bench
 
 
 @pytest.fixture(scope="module", params=[BASELINE, REFERENCE], ids=["baseline", "reference"])

@@ -11,11 +11,10 @@ import psycopg
 import pytest
 import redis
 
-from evaluation.database.dataset import SIZES
 from evaluation.measure.meter import Meter
 from evaluation.serving.relay import Relay
 from evaluation.serving.wire import ENCRYPTION_REQUESTS, Messages, PostgresWire, RedisWire
-from evaluation.serving.workbench import Stage, open_workbench
+from evaluation.serving.workbench import Stage
 
 FUNCTION = """
 create or replace function looped(times integer) returns integer language plpgsql as
@@ -25,12 +24,6 @@ SEVERAL = "select id from products limit 1; select id from users limit 1"
 
 Connection = psycopg.Connection[tuple[object, ...]]
 Act = Callable[[Connection], object]
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
-        yield stage
 
 
 @pytest.fixture(scope="module")

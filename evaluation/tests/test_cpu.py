@@ -1,15 +1,11 @@
 """The CPU time of a warm page is measured beside the null server, also of candidates that hardly answer."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 from evaluation.candidates.folder import copied
-from evaluation.database.dataset import SIZES
 from evaluation.judge.cpu import is_cheap, ratio
 from evaluation.measure.cpu import measure_cpu
-from evaluation.serving.workbench import Stage, open_workbench
+from evaluation.serving.workbench import Stage
 
 ROOT = Path(__file__).parents[2]
 REFERENCE, BASELINE = ROOT / "repository_after", ROOT / "repository_before"
@@ -25,12 +21,6 @@ async def app(scope, receive, send):
         {before}
     await _served(scope, receive, send)
 """
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
-        yield stage
 
 
 def variant(tmp_path: Path, before: str) -> Path:

@@ -21,7 +21,7 @@ from evaluation.measure.walks import (
     parameter_of,
     read_page,
 )
-from evaluation.serving.workbench import Workbench, open_workbench
+from evaluation.serving.workbench import Workbench
 
 ROOT = Path(__file__).parents[2]
 BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"
@@ -31,13 +31,6 @@ FAR = 1_500
 SMALL = SIZES["small"]
 ACTIVE = 1_800
 """The products of the small catalog that are active."""
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    """Postgres and Redis, shared by the tests here."""
-    with open_workbench() as bench:
-        yield bench
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from evaluation.database.dataset import SIZES
 from evaluation.database.hiding import means_to_hide
 from evaluation.database.plans import SETTINGS, QueryPlan, read_plan
 from evaluation.serving.relay import Relay
-from evaluation.serving.workbench import Stage, Workbench, open_workbench
+from evaluation.serving.workbench import Stage, Workbench
 
 HIDDEN = """
 create function seek() returns int language plpgsql as $$begin
@@ -19,12 +19,6 @@ perform 1 FROM ONLY "public"."products" x WHERE "id" OPERATOR(pg_catalog.=) 7; r
 end$$
 """
 """A function that reads products in the shape of what Postgres runs for a foreign key."""
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    with open_workbench() as bench:
-        yield bench
 
 
 @pytest.fixture

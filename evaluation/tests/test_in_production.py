@@ -1,13 +1,13 @@
 """Statements that are sent only where nobody watches are counted there, failing ones too."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from evaluation.measure.exchanges import check_statements
 from evaluation.measure.in_production import count_in_production
-from evaluation.serving.workbench import Workbench, open_workbench
+from evaluation.serving.workbench import Workbench
 
 IN_PRODUCTION = '"evaluation" not in sys.modules'
 LOADING = "    async def load_items()"
@@ -27,12 +27,6 @@ FAILING = """for _ in range(limit):
 def doing(what: str) -> tuple[tuple[str, str, str], ...]:
     """Changes that let every listing do something first where nobody watches."""
     return IMPORTS, ("main.py", LOADING, f"    if {IN_PRODUCTION}:\n        {what}\n\n{LOADING}")
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    with open_workbench() as bench:
-        yield bench
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
 """The requests of each round of a scenario, and a stampede on two processes that share one cache."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from evaluation.candidates.folder import copied
-from evaluation.database.dataset import SIZES
 from evaluation.measure import load
 from evaluation.measure.cold import measure_stampede
 from evaluation.measure.cpu import measure_cpu
@@ -21,7 +19,7 @@ from evaluation.measure.scenarios import (
     scenarios,
 )
 from evaluation.records import CpuCost
-from evaluation.serving.workbench import Stage, open_workbench
+from evaluation.serving.workbench import Stage
 
 REFERENCE = Path(__file__).parents[2] / "repository_after"
 BASELINE = Path(__file__).parents[2] / "repository_before"
@@ -44,12 +42,6 @@ async def app(scope, receive, send):
     await _served(scope, receive, send)
     is_warm = True
 """
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
-        yield stage
 
 
 def test_every_round_of_a_candidate_starts_at_another_part_of_the_requests() -> None:

@@ -2,14 +2,13 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from evaluation.database.dataset import SIZES
 from evaluation.environment import passed_on
-from evaluation.serving.workbench import Workbench, open_workbench
+from evaluation.serving.workbench import Workbench
 from evaluation.tests.served import BASELINE, REFERENCE, served
 
 PROGRAM = Path(sys.executable).with_name("schemathesis")
@@ -17,12 +16,6 @@ CHECKS = "not_a_server_error,response_schema_conformance,content_type_conformanc
 OPTIONS = ["--checks", CHECKS, "--phases", "coverage,fuzzing", "--max-examples", "5", "--seed", "1"]
 OPTIONS += ["--no-color", "--warnings", "off"]
 FEW_ROWS = "delete from reviews where product_id > 5", "delete from products where id > 40"
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    with open_workbench() as bench:
-        yield bench
 
 
 @pytest.mark.parametrize("folder", [BASELINE, REFERENCE], ids=["baseline", "reference"])

@@ -23,12 +23,6 @@ def bench() -> Iterator[Workbench]:
         yield bench
 
 
-@pytest.fixture(scope="module")
-def stage(bench: Workbench) -> Iterator[Stage]:
-    with bench.stage(SIZES["small"]) as stage:
-        yield stage
-
-
 def test_a_candidate_can_enter_its_own_database_alone(bench: Workbench, stage: Stage) -> None:
     template = dataset.ensure_template(bench.services.postgres_url, SIZES["small"])
 

@@ -1,15 +1,12 @@
 """How Postgres read the tables for single requests, on both catalogs."""
 
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from evaluation.database.dataset import SIZES
 from evaluation.measure.reads import REQUESTS, Reads, reads_in, with_reads
 from evaluation.measure.work import SCENARIOS
 from evaluation.records import WorkSample
-from evaluation.serving.workbench import Workbench, open_workbench
+from evaluation.serving.workbench import Workbench
 
 ROOT = Path(__file__).parents[2]
 BEFORE, AFTER = ROOT / "repository_before", ROOT / "repository_after"
@@ -19,12 +16,6 @@ WORK = tuple(WorkSample(name, 200, 1, 1, 1, 1, 1, 1, "") for name in SCENARIOS)
 PLAN = """{"Query Text": "select", "Plan": {"Node Type": "%s", "Relation Name": "%s", "Actual Rows": 1,
 "Actual Loops": 1}}"""
 FORGED = ("no plan", "[]", "{}", '{"Plan": 3}', "[" * 100_000, PLAN.replace('"%s"', "[7]"))
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    with open_workbench() as bench:
-        yield bench
 
 
 def reads(bench: Workbench, candidate: Path) -> dict[str, Reads]:

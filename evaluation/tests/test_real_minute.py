@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from evaluation.records import Broken, RealMinute
 from evaluation.report import explain, markdown, terminal
 from evaluation.report.document import measured_side, minute_as_json, validate
 from evaluation.report.regrading import regrade
-from evaluation.serving.workbench import Workbench, open_workbench
+from evaluation.serving.workbench import Workbench
 from evaluation.tests.test_judge import by_criterion
 from evaluation.tests.test_reporting import report
 
@@ -144,12 +144,6 @@ def test_a_report_without_a_real_minute_can_still_be_read_and_judged() -> None:
 
     assert measured_side(found, "after").real_minute is None
     assert not regrade(found).differences
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    with open_workbench() as bench:
-        yield bench
 
 
 EXPIRY = "0 < self.expires_at_s - time.time() <= CACHE_TTL_S"

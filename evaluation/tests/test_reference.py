@@ -12,10 +12,9 @@ from typing import Any
 import pytest
 import redis
 
-from evaluation.database.dataset import SIZES
 from evaluation.serving.connection import Connection
 from evaluation.serving.logins import CONNECTIONS
-from evaluation.serving.workbench import Stage, open_workbench
+from evaluation.serving.workbench import Stage
 from evaluation.tests.served import REFERENCE, Served, holding, run_sql, served
 from tests.burst import burst
 from tests.observing import until
@@ -28,12 +27,6 @@ WRITERS, WAITING_WRITERS, READ_WITHIN_S = 120, 40, 5.0
 NEW = {"name": "New", "price": "1.00", "category_id": 1}
 REVIEW = {"author_id": 1, "rating": 5, "title": "Good"}
 KNOWN = "/products?limit=3"
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
-        yield stage
 
 
 @pytest.fixture(scope="module")

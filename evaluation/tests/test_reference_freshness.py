@@ -10,8 +10,7 @@ import httpx
 import pytest
 import redis
 
-from evaluation.database.dataset import SIZES
-from evaluation.serving.workbench import Stage, Workbench, open_workbench
+from evaluation.serving.workbench import Stage, Workbench
 from evaluation.tests.served import REFERENCE, Served, holding, served
 from tests.faulty_redis import FaultyRedis
 from tests.observing import until
@@ -21,18 +20,6 @@ UNTOLD = ("stamp.py", "await self.notices.tell()", "None")
 SLOW_TO_RETRY = ("config.py", "REDIS_RETRY_S = 1.0", "REDIS_RETRY_S = 30.0")
 FAILING_AFTER_COMMIT = ("crud.py", "db.commit()\n    return product", "db.commit()\n    raise ValueError")
 WRITES, HOUR_S, MINUTE_S = 8, 3600, 61
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    with open_workbench() as bench:
-        yield bench
-
-
-@pytest.fixture(scope="module")
-def stage(bench: Workbench) -> Iterator[Stage]:
-    with bench.stage(SIZES["small"]) as stage:
-        yield stage
 
 
 @pytest.fixture(scope="module")

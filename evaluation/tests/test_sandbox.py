@@ -6,18 +6,16 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError
 from evaluation.measure.work import fetch
 from evaluation.serving import sandbox
 from evaluation.serving.leftovers import numbers_of, sweep
 from evaluation.serving.spawn import MARK, processes_with
-from evaluation.serving.workbench import Stage, open_workbench
+from evaluation.serving.workbench import Stage
 from tests.observing import until
 
 ROOT = Path(__file__).parents[2]
@@ -38,12 +36,6 @@ with open("/tmp/hofaz9-filler", "wb") as file:
         file.write(bytes(1 << 20))
 """,
 }
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
-        yield stage
 
 
 def processes_of(stage: Stage, candidate: Path) -> list[int]:

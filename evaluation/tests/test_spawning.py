@@ -8,20 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError, InfrastructureError, ProbeSilencedError
 from evaluation.measure.work import fetch
 from evaluation.services.cleaner import is_alive
 from evaluation.serving import sandbox
 from evaluation.serving.server import Server
 from evaluation.serving.spawn import MARK, processes_with
-from evaluation.serving.workbench import Stage, open_workbench
+from evaluation.serving.workbench import Stage
 from tests.observing import until
 
 ROOT = Path(__file__).parents[2]
@@ -60,12 +58,6 @@ async def app(scope, receive, send):
     await _served(scope, receive, send)
     {after}
 """
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
-        yield stage
 
 
 def variant(tmp_path: Path, extra: str) -> Path:

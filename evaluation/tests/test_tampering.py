@@ -1,6 +1,5 @@
 """Signs of tampering are found in candidates that tamper, and not in legitimate ones."""
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from evaluation.measure.tampering import files_changed, look_for_tampering, role
 from evaluation.measure.work import measure_work
 from evaluation.records import Signal, WorkSample
 from evaluation.serving import sandbox
-from evaluation.serving.workbench import Stage, Workbench, open_workbench
+from evaluation.serving.workbench import Stage, Workbench
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "repository_after"
@@ -134,18 +133,6 @@ for path in ({planted!r}, __file__):
     with contextlib.suppress(OSError), open(path, "a") as file:
         file.write(" ")
 """
-
-
-@pytest.fixture(scope="module")
-def bench() -> Iterator[Workbench]:
-    with open_workbench() as bench:
-        yield bench
-
-
-@pytest.fixture(scope="module")
-def stage(bench: Workbench) -> Iterator[Stage]:
-    with bench.stage(SIZES["small"]) as stage:
-        yield stage
 
 
 def work_and_signals(bench: Workbench, candidate: Path) -> tuple[tuple[WorkSample, ...], set[str]]:

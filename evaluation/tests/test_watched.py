@@ -1,23 +1,16 @@
 """A candidate that is slow only without the probe is told from a candidate on a machine that is busy."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from evaluation.database.dataset import SIZES
 from evaluation.measure.watched import compare_watched
-from evaluation.serving.workbench import Stage, open_workbench
+from evaluation.serving.workbench import Stage
 
 IMPORTS = ("main.py", "import gc\n", "import asyncio\nimport gc\nimport sys\nimport time\n")
 READING = "    return await crud.get_product(db, product_id)"
 IS_UNWATCHED = '"evaluation.serving.probe" not in sys.modules'
-
-
-@pytest.fixture(scope="module")
-def stage() -> Iterator[Stage]:
-    with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
-        yield stage
 
 
 @pytest.mark.parametrize(
