@@ -30,13 +30,13 @@ evaluate: $(VENV)/ready ## Measure baseline and candidate, judge, write report.j
 grade: $(VENV)/ready ## Grade folders, patches or predictions (PATHS="a b.patch"), with a Markdown summary
 	@$(BIN)/python evaluation/evaluation.py grade $(PATHS) --markdown evaluation/reports/summary/grade.md $(TOLD)
 
-mutants: $(VENV)/ready ## The reference with one fault each: all noticed by its requirement's tests? (ALL=1, SAMPLE=N)
+mutants: $(VENV)/ready ## The reference with one fault each: all killed by its requirement's tests? (ALL=1, SAMPLE=N)
 	@$(BIN)/python -m evaluation.proof mutants $(if $(ALL),--whole) $(DRAW) $(TOLD)
 
 alternatives: $(VENV)/ready ## Other right solutions: all accepted?
 	@$(BIN)/python -m evaluation.proof alternatives $(DRAW) $(TOLD)
 
-cheats: $(VENV)/ready ## Attempts to fool the grader: all found out?
+cheats: $(VENV)/ready ## Attempts to fool the grader: all graded as expected?
 	@$(BIN)/python -m evaluation.proof cheats $(DRAW) $(TOLD)
 
 faults: $(VENV)/ready ## Two processes under load while Redis, Postgres and clients fail (CANDIDATE=DIR)

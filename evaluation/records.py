@@ -122,7 +122,7 @@ class PageCost:
     """The cost of a page of 20 that follows `skipped` of the `listed` products: medians of `pages` pages.
 
     The first page is recorded apart, because it may include work that is done once a minute (counting).
-    `depth` is the share of the listing to skip. `failure` is the reason why a page at that depth was not
+    `depth` is the share of the listing to skip. `trouble` is the reason why a page at that depth was not
     reached or not measured. `counting` are those of the statements that count.
     """
 
@@ -139,7 +139,7 @@ class PageCost:
     page_ms: float | None
     first_page_buffers: int | None
     first_page_ms: float | None
-    failure: str | None = None
+    trouble: str | None = None
     counting: float | None = None
 
 

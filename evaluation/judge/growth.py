@@ -53,7 +53,7 @@ def points_of(costs: Sequence[PageCost]) -> list[Point]:
     return [
         Point(cost.products, cost.listing, cost.depth, cost.buffers, cost.page_ms)
         for cost in costs
-        if cost.failure is None and cost.buffers and cost.page_ms
+        if cost.trouble is None and cost.buffers and cost.page_ms
     ]
 
 

@@ -190,7 +190,7 @@ def cost_of(
         page_ms=median("ms"),
         first_page_buffers=pages[0].buffers if pages else None,
         first_page_ms=round(pages[0].ms, 2) if pages else None,
-        failure=failure,
+        trouble=failure,
         counting=median("counting"),
     )
 
@@ -198,7 +198,7 @@ def cost_of(
 def described(costs: Sequence[PageCost]) -> str:
     """One line with the buffers and ms of every depth."""
     return ", ".join(
-        f"{cost.depth:.0%} {cost.failure}"
+        f"{cost.depth:.0%} {cost.trouble}"
         if cost.buffers is None
         else f"{cost.depth:.0%} {cost.buffers:,.0f} buffers {cost.page_ms:,.1f} ms"
         for cost in costs

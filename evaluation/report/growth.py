@@ -40,7 +40,7 @@ def cell(cost: dict[str, Any]) -> str:
     """Buffers and ms of a page, and its depth when that is not the requested one."""
     if cost["buffers"] is None:
         return "no figures"
-    place = f" at {cost['skipped'] / cost['listed']:.0%}" if cost["failure"] else ""
+    place = f" at {cost['skipped'] / cost['listed']:.0%}" if cost["trouble"] else ""
     return f"{cost['buffers']:,.0f} / {cost['page_ms']:,.1f} ms{place}"
 
 
@@ -61,8 +61,8 @@ def notes(growth: dict[str, Any]) -> list[str]:
                 f"{name}: {alike} of {len(found)} deeper pages within 10 % of the shallowest in buffers, "
                 f"the farthest {worst['buffers_ratio']:.2f} times ({where(worst)})"
             )
-        failed = [cost for cost in growth[name]["pages"] if cost["failure"]]
-        lines += [f"{name}: {where(cost)}: {one_line(cost['failure'])}" for cost in failed]
+        failed = [cost for cost in growth[name]["pages"] if cost["trouble"]]
+        lines += [f"{name}: {where(cost)}: {one_line(cost['trouble'])}" for cost in failed]
     return [*lines, *count_lines(growth)]
 
 
@@ -94,7 +94,7 @@ def page_500_lines(report: dict[str, Any]) -> list[str]:
     costs = {name: cost for name, cost in report.get("page_500", {}).items() if cost}
     return [
         f"{name}: the page after {cost['skipped']:,} of {cost['listed']:,} products: {cell(cost)}"
-        + (f" ({one_line(cost['failure'])})" if cost["failure"] else "")
+        + (f" ({one_line(cost['trouble'])})" if cost["trouble"] else "")
         for name, cost in costs.items()
     ]
 

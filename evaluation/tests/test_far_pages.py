@@ -127,7 +127,7 @@ def test_far_pages_of_both_catalogs_are_measured(bench: Workbench) -> None:
         assert (slow.listing, slow.depth, slow.skipped) == (fast.listing, fast.depth, fast.skipped)
         if "category" in slow.listing:
             continue
-        assert slow.failure is fast.failure is None
+        assert slow.trouble is fast.trouble is None
         assert slow.pages == fast.pages == PAGES - 1
         assert (slow.statements or 0) > 10 * (fast.statements or 0) > 0
         assert (slow.buffers or 0) > (fast.buffers or 0) > PAGE_SIZE
@@ -146,7 +146,7 @@ def test_the_page_after_as_many_products_is_measured_on_both_catalogs(bench: Wor
     assert fast is not None
     for one in found:
         assert one is not None
-        assert (one.skipped, one.listed, one.jumped, one.failure) == (FAR, ACTIVE, True, None)
+        assert (one.skipped, one.listed, one.jumped, one.trouble) == (FAR, ACTIVE, True, None)
     assert (slow.buffers or 0) > 10 * (fast.buffers or 0) > 0
     assert PAGE_500 == 10_000
 
@@ -161,7 +161,7 @@ def test_pages_with_other_products_than_the_tables_are_not_measured(
     costs = measure_growth(bench, AFTER, lambda _: None, [SMALL]).pages
 
     assert {cost.buffers for cost in costs} == {None}
-    assert "not the products" in (costs[0].failure or "")
+    assert "not the products" in (costs[0].trouble or "")
 
 
 def changed(catalog: Path, folder: Path, *changes: tuple[str, str]) -> Path:
@@ -204,4 +204,4 @@ def test_a_page_that_fails_is_reported_and_not_measured(bench: Workbench, tmp_pa
 
     assert shallow.buffers
     assert (middle.buffers, deep.buffers) == (None, None)
-    assert "500" in (middle.failure or "")
+    assert "500" in (middle.trouble or "")
