@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
@@ -28,12 +28,13 @@ REFUSED = range(400, 500)
 
 
 class Auditor:
-    """Findings of a run by criterion: how often each was checked, and what was wrong."""
+    """Findings of a run by criterion: how often each was checked and broken, and what was wrong last."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.checked: Counter[str] = Counter()
-        self.wrong: dict[str, list[str]] = defaultdict(list)
+        self.broken: Counter[str] = Counter()
+        self.wrong: dict[str, deque[str]] = defaultdict(lambda: deque(maxlen=KEPT))
         self.tables: dict[str, Tables] = {}
         self.tags: dict[tuple[str, str, bool], dict[str, str]] = defaultdict(dict)
         self.contents: dict[tuple[str, str, str], Any] = {}
@@ -48,14 +49,15 @@ class Auditor:
         """Keep what rules have found."""
         for criterion, wrong in findings:
             self.checked[criterion] += 1
-            if wrong and len(self.wrong[criterion]) < KEPT:
+            if wrong:
+                self.broken[criterion] += 1
                 self.wrong[criterion].append(f"{wrong}\n  {context}")
 
     def verdict(self, criterion: str) -> list[str]:
         """What was wrong with a criterion in the whole run."""
         if criterion == "R16.3":
             return [*self.wrong[criterion], *self.wrong_flags()]
-        return self.wrong[criterion]
+        return list(self.wrong[criterion])
 
     def wrong_flags(self) -> Iterator[str]:
         """Slow requests whose lines share no word that the lines of all quick ones lack."""

@@ -89,7 +89,8 @@ class Reads:
             self.budget.ends_at = time.monotonic() + SHRINKING_S
         if not self.budget.shortest or len(self.steps) < len(self.budget.shortest):
             self.budget.shortest, self.budget.failure = list(self.steps), message
-            AUDITOR.wrong[criterion] = [message]
+            AUDITOR.wrong[criterion].clear()
+            AUDITOR.wrong[criterion].append(message)
         raise AssertionError(message)
 
     def check(self, criterion: str, wrong: str | None) -> None:
@@ -107,11 +108,11 @@ class Reads:
         for name, value in (headers or {}).items():
             words += ["-H", f"{name}: {value}"]
         self.steps.append(shlex.join([*words, f"http://SERVER_{which + 1}{target}"]))
-        known = {name: len(found) for name, found in AUDITOR.wrong.items()}
+        known = AUDITOR.broken.copy()
         response = self.subjects[which].http.request(method, target, json=body, headers=headers)
-        for name, found in list(AUDITOR.wrong.items()):
-            if len(found) > known.get(name, 0) and criteria()[name].level == SPECIFIED:
-                self.fail(name, found[-1])
+        for name in AUDITOR.broken - known:
+            if criteria()[name].level == SPECIFIED:
+                self.fail(name, AUDITOR.wrong[name][-1])
         return response
 
     def read(self, which: int, target: str, encoding: str, *, revalidate: bool) -> Any:
