@@ -6,17 +6,14 @@ real minute, and signs of tampering.
 
 import secrets
 from collections.abc import Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
 from traceback import format_exc
 from typing import Any
 
 from evaluation.candidates import store
-from evaluation.candidates.fingerprint import fingerprint
 from evaluation.candidates.folder import checked_directory, content_digest, copied
 from evaluation.candidates.submissions import Submission
 from evaluation.database import dataset
@@ -30,44 +27,23 @@ from evaluation.errors import (
 )
 from evaluation.judge.outcomes import outcome_of
 from evaluation.judge.verdicts import judge
-from evaluation.measure.cpu import measure_cpu
-from evaluation.measure.growth import CATALOGS, Growth, measure_growth, measure_page_500
-from evaluation.measure.in_production import count_in_production
-from evaluation.measure.load import measure_load, measure_long
-from evaluation.measure.meter import metered
-from evaluation.measure.reads import with_reads
-from evaluation.measure.real_minute import observe_real_minute
+from evaluation.measure.behaviour import measure_behaviour
+from evaluation.measure.growth import CATALOGS, Growth, measure_growth
+from evaluation.measure.requests import measure_requests
 from evaluation.measure.settings import Progress, Settings
-from evaluation.measure.suite import run_suite
-from evaluation.measure.tampering import (
-    Findings,
-    files_changed,
-    look_for_tampering,
-    roles_taken,
-    rows_lost,
-    signals_in_work,
-)
-from evaluation.measure.work import measure_work
 from evaluation.records import (
-    Broken,
-    CpuCost,
     Evaluation,
-    LoadSample,
     Measured,
     Outcome,
-    PageCost,
-    RealMinute,
     Signal,
     SuiteRun,
-    WorkSample,
 )
 from evaluation.report import committed
 from evaluation.report.judgement import judgement
 from evaluation.report.machine import machine
 from evaluation.report.reuse import sides_of
-from evaluation.services import tied
 from evaluation.serving import sandbox
-from evaluation.serving.workbench import Workbench, Workshop, open_workshop
+from evaluation.serving.workbench import Workshop, open_workshop
 
 ROOT = Path(__file__).parents[1]
 SIZES_OF_THE_SUITE = ("small", "double", "standard")
@@ -184,111 +160,24 @@ def measure(shop: Workshop, candidates: list[Path], settings: Settings, progress
             measure_growth(bench, path, progress) if settings.with_growth else Growth()
             for bench, path in places
         ]
-        tests = measure_suites(places, settings.seed, progress)
+        behaviour = measure_behaviour(places, settings.seed, progress)
     return [
         Measured(
             path.name,
-            tested.suite,
+            observed.suite,
             requested.work,
             requested.load,
-            requested.signals + tested.found.signals,
+            requested.signals + observed.found.signals,
             content=content_digest(path),
             growth=costs.pages,
             cpu=requested.cpu,
-            broken=requested.broken + tested.found.broken,
-            real_minute=tested.real_minute,
+            broken=requested.broken + observed.found.broken,
+            real_minute=observed.real_minute,
             counts=costs.counts,
             page_500=requested.page_500,
         )
-        for path, tested, requested, costs in zip(candidates, tests, requests, growth, strict=True)
+        for path, observed, requested, costs in zip(candidates, behaviour, requests, growth, strict=True)
     ]
-
-
-@dataclass(frozen=True, slots=True)
-class Requests:
-    """What single requests, the CPU time of a warm page and load showed of one candidate."""
-
-    work: tuple[WorkSample, ...]
-    cpu: tuple[CpuCost, ...]
-    load: tuple[LoadSample, ...]
-    signals: tuple[Signal, ...]
-    broken: tuple[Broken, ...]
-    page_500: PageCost | None
-
-
-@dataclass(frozen=True, slots=True)
-class Tests:
-    """What the suite, the search for tampering and a real minute showed of one candidate."""
-
-    suite: SuiteRun
-    found: Findings
-    real_minute: RealMinute
-
-
-def measure_requests(bench: Workbench, candidate: Path, settings: Settings, progress: Progress) -> Requests:
-    """Measure the work of single requests on a fresh server, then CPU time and load on other servers."""
-    files = fingerprint(candidate)
-    with bench.stage(settings.products) as stage:
-        progress(f"{candidate.name}: counting the work of single requests")
-        with metered(stage, candidate) as (server, meter):
-            work = measure_work(server, meter)
-        work = with_reads(work, bench, candidate, settings.products)
-        cost, broken = measure_cpu(stage, candidate)
-        page_500 = None
-        if settings.with_load or settings.with_growth:
-            progress(f"{candidate.name}: measuring page 500")
-            page_500 = measure_page_500(stage, candidate, settings.products)
-        load: tuple[LoadSample, ...] = ()
-        if settings.with_load:
-            progress(f"{candidate.name}: measuring load with 500 clients")
-            load = measure_load(stage, candidate, cost, progress)
-        if settings.with_growth:
-            progress(f"{candidate.name}: measuring a minute of popular pages")
-            load += measure_long(stage, candidate)
-        signals = [*signals_in_work(work), *roles_taken(stage), *rows_lost(stage, settings.products)]
-    return Requests(work, (cost,), load, (*signals, *files_changed(files, candidate)), broken, page_500)
-
-
-def measure_suites(places: list[tuple[Workbench, Path]], seed: int, progress: Progress) -> list[Tests]:
-    """Run the suite, the search for tampering and a real minute on one candidate after another."""
-    finished, interrupted = [], Event()
-    with ThreadPoolExecutor(1) as executor:
-        running = executor.map(
-            lambda place: measure_tests(*place, seed=seed, progress=progress, interrupted=interrupted), places
-        )
-        try:
-            for (_, path), tests in zip(places, running, strict=True):
-                # The main thread reports the count: it is interrupted when a service stops, so a suite that
-                # lost its services is never counted.
-                passed = sum(test.outcome == "passed" for test in tests.suite.tests)
-                progress(f"{path.name}: {passed} of {len(tests.suite.tests)} tests passed")
-                finished.append(tests)
-        except BaseException:
-            # Nobody waits for the end of what does not count any more.
-            interrupted.set()
-            executor.shutdown(wait=False, cancel_futures=True)
-            tied.kill_all()
-            for bench, _ in places:
-                bench.forkservers.kill_servers()
-            raise
-    return finished
-
-
-def measure_tests(
-    bench: Workbench, candidate: Path, *, seed: int, progress: Progress, interrupted: Event
-) -> Tests:
-    """Run the suite and look at the candidate in other ways at the same time: no speed is measured."""
-    progress(f"{candidate.name}: running the suite")
-    services, files = bench.services, fingerprint(candidate)
-    with ThreadPoolExecutor(3) as executor:
-        tampering = executor.submit(look_for_tampering, bench, candidate)
-        production = executor.submit(count_in_production, bench, candidate)
-        minute = executor.submit(observe_real_minute, bench, candidate, seed, interrupted)
-        suite = run_suite(candidate, services.postgres_url, services.redis_url, bench.folder, seed)
-    found = tampering.result()
-    signals = (*found.signals, *files_changed(files, candidate))
-    found = Findings(signals, (*found.broken, *production.result()))
-    return Tests(suite, found, minute.result())
 
 
 def judged(

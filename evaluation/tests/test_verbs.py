@@ -16,6 +16,7 @@ import pytest
 from evaluation import pipeline
 from evaluation.candidates import store
 from evaluation.errors import CandidateTimeoutError, InfrastructureError, ProbeSilencedError, UsageError
+from evaluation.measure import behaviour
 from evaluation.measure.settings import Settings
 from evaluation.measure.tampering import Findings
 from evaluation.pipeline import judged, unmeasured_candidate
@@ -159,10 +160,10 @@ def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.Monke
         os.kill(os.getpid(), signal.SIGINT)  # As `Watch` does.
         return measured("any", "error").suite
 
-    monkeypatch.setattr(pipeline, "run_suite", interrupted)
-    monkeypatch.setattr(pipeline, "look_for_tampering", lambda *_: Findings((), ()))
-    monkeypatch.setattr(pipeline, "count_in_production", lambda *_: ())
-    monkeypatch.setattr(pipeline, "observe_real_minute", lambda *_: None)
+    monkeypatch.setattr(behaviour, "run_suite", interrupted)
+    monkeypatch.setattr(behaviour, "look_for_tampering", lambda *_: Findings((), ()))
+    monkeypatch.setattr(behaviour, "count_in_production", lambda *_: ())
+    monkeypatch.setattr(behaviour, "observe_real_minute", lambda *_: None)
     bench: Any = SimpleNamespace(
         services=SimpleNamespace(postgres_url="", redis_url=""),
         folder=None,
@@ -171,7 +172,7 @@ def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.Monke
     lines: list[str] = []
 
     with pytest.raises(KeyboardInterrupt):
-        pipeline.measure_suites([(bench, pipeline.REFERENCE)], 1, lines.append)
+        behaviour.measure_behaviour([(bench, pipeline.REFERENCE)], 1, lines.append)
 
     assert lines == ["repository_after: running the suite"]
 
