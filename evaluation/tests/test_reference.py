@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ WRITERS, WAITING_WRITERS, READ_WITHIN_S = 120, 40, 5.0
 NEW = {"name": "New", "price": "1.00", "category_id": 1}
 REVIEW = {"author_id": 1, "rating": 5, "title": "Good"}
 KNOWN = "/products?limit=3"
+NEVER_READ = count(2)
+SMALLEST_COMPRESSED = 1_000
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +117,38 @@ def test_lines_that_are_pending_when_a_process_is_stopped_are_written(
             stopped.server.stop()
 
             assert len(stopped.lines(" GET /products ")) == QUICK
+
+
+@pytest.mark.parametrize(
+    ("spelling", "takes_gzip"),
+    [
+        (["GZIP"], True),
+        (["x, gZip ;Q=0.5"], True),
+        (["*"], True),
+        (["identity;q=0, *;q=0.1"], True),
+        (["identity", "gzip"], True),
+        (["gzip", "identity"], True),
+        (["gzip;q=0.000"], False),
+        (["*;q=0"], False),
+        (["gzip;q=0", "*"], False),
+        (["*", "GZIP; q=0"], False),
+        (["gzipped, x-gzip2"], False),
+        ([""], False),
+    ],
+)
+def test_a_spelling_of_accept_encoding_means_the_same_on_every_route(
+    catalog: Served, spelling: list[str], takes_gzip: bool
+) -> None:
+    headers = [("accept-encoding", value) for value in spelling]
+    cold = f"/products?category_id={next(NEVER_READ)}&is_active=false"
+    others = ("/products/1", "/products/batch?ids=1,2", "/categories", "/openapi.json")
+
+    answers = [catalog.http.get(path, headers=headers) for path in (cold, cold, f"{cold}&limit=9", *others)]
+    answers.append(catalog.http.put("/products/1", headers=headers, json={}))
+
+    assert [one.status_code for one in answers] == [200] * len(answers)
+    assert all(len(one.content) >= SMALLEST_COMPRESSED for one in answers)
+    assert {one.headers.get("content-encoding") for one in answers} == {"gzip" if takes_gzip else None}
 
 
 def test_spellings_of_accept_encoding_that_are_very_long_are_not_kept(catalog: Served) -> None:
