@@ -50,7 +50,9 @@ QUERIES = [
     "limit=2&category_id=9&is_active=false",
     "limit=100&category_id=9&is_active=false",
     f"limit=3&category_id={EMPTY_CATEGORY}",
+    "limit=3&category_id=1234567",
 ]
+"""The last has never had a product; the one before it may have had some a moment ago."""
 
 
 @pytest.mark.criterion("R08.1")
