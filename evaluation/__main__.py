@@ -1,7 +1,7 @@
 """`python -m evaluation`."""
 
 from evaluation.cli import main
-from evaluation.environment import in_utf8
+from evaluation.machine.environment import in_utf8
 
 in_utf8()
 raise SystemExit(main())

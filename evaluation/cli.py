@@ -15,11 +15,12 @@ from typing import Any
 
 import jsonschema
 
-from evaluation import environment
 from evaluation.candidates.patches import is_patch
 from evaluation.candidates.submissions import read_submissions
 from evaluation.criteria import CriteriaError
 from evaluation.errors import NO_VERDICT, RESOLVED, UNRESOLVED, USAGE, EvaluationError, UsageError
+from evaluation.machine import environment
+from evaluation.machine.room import make_room
 from evaluation.measure.settings import Progress
 from evaluation.options import PROFILES, SCALE, add_common, destination_of, settings_of, version
 from evaluation.parser import Parser
@@ -28,7 +29,6 @@ from evaluation.report import committed, document, explain, junit, markdown, pre
 from evaluation.report.printable import printable
 from evaluation.report.regrading import regrade
 from evaluation.report.whole import written_whole
-from evaluation.room import make_room
 
 COMMANDS = """commands:
   evaluation.py grade PATH...          grade folders, patches and predictions

@@ -7,7 +7,7 @@ sys.path[0] = str(Path(__file__).parents[1])
 
 if __name__ == "__main__":
     from evaluation.cli import main
-    from evaluation.environment import in_utf8
+    from evaluation.machine.environment import in_utf8
 
     in_utf8()
     raise SystemExit(main())

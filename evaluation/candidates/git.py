@@ -4,8 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from evaluation.environment import passed_on
 from evaluation.errors import InfrastructureError
+from evaluation.machine.environment import passed_on
 
 NO_SETTINGS = {"HOME": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "GIT_TERMINAL_PROMPT": "0"}
 

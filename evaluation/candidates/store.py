@@ -8,7 +8,7 @@ from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
 
-from evaluation.addresses import place_of, redis_database
+from evaluation.machine.addresses import place_of, redis_database
 from evaluation.records import Measured
 from evaluation.restored import measured_from
 

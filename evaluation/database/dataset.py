@@ -7,8 +7,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from evaluation.addresses import other_database
 from evaluation.errors import InfrastructureError
+from evaluation.machine.addresses import other_database
 
 SIZES = {"small": 2_000, "double": 4_000, "tenth": 10_000, "standard": 100_000, "large": 1_000_000}
 OWNER_ROLE = "hofaz9_catalog"

@@ -28,15 +28,15 @@ from pathlib import Path
 from evaluation.candidates.folder import checked_directory, copied
 from evaluation.database.dataset import SIZES
 from evaluation.database.expected import expected_products
-from evaluation.environment import cleaned
 from evaluation.errors import NO_VERDICT, EvaluationError
 from evaluation.faults.faults import FAULTS, TOLD_S, Fault, Scene, lasting
 from evaluation.faults.history import RIGHT, STALE, WRONG, History
 from evaluation.faults.restartable import restartable_services
 from evaluation.faults.traffic import FAILED, PRODUCTS, REFUSED, SILENT, Traffic, flowing
+from evaluation.machine.environment import cleaned
+from evaluation.machine.room import allow_open_files
 from evaluation.parser import Parser
 from evaluation.report.whole import written_whole
-from evaluation.room import allow_open_files
 from evaluation.services.cleaner import Cleaner
 from evaluation.services.services import Services
 from evaluation.serving.spawn import ForkServers

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 import psycopg
 import redis
 
-from evaluation.addresses import redis_database
 from evaluation.faults.restartable import RestartableServices
+from evaluation.machine.addresses import redis_database
 from evaluation.services.settings import VALKEY_SETTINGS
 from evaluation.serving.logins import create_redis_user
 from evaluation.serving.server import Server

@@ -6,8 +6,8 @@ from pathlib import Path
 import psycopg
 import redis
 
-from evaluation.addresses import postgres, redis_database
 from evaluation.errors import InfrastructureError, UsageError
+from evaluation.machine.addresses import postgres, redis_database
 
 UNSEEN = ("/tmp", "/var/tmp", "/dev/shm")
 """Candidates have temporary folders of their own."""

@@ -7,8 +7,8 @@ from contextlib import suppress
 from types import TracebackType
 from urllib.parse import urlsplit
 
-from evaluation.addresses import place_of
 from evaluation.errors import InfrastructureError
+from evaluation.machine.addresses import place_of
 from evaluation.serving.wire import Wire
 
 CHUNK_BYTES = 1 << 16

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
-from evaluation.environment import served
 from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.machine.environment import served
 from evaluation.services.cleaner import Cleaner
 from evaluation.serving.namespaces import ROOT
 from evaluation.serving.sandbox import is_private, kind

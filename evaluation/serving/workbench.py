@@ -13,13 +13,13 @@ from pathlib import Path
 import psycopg
 import redis
 
-from evaluation.addresses import other_database, redis_database, redis_login, with_login
 from evaluation.database import dataset
 from evaluation.database.counters import Counters
 from evaluation.database.plans import tell_plans
-from evaluation.environment import cleaned
 from evaluation.errors import CandidateError, InfrastructureError
-from evaluation.room import allow_open_files
+from evaluation.machine.addresses import other_database, redis_database, redis_login, with_login
+from evaluation.machine.environment import cleaned
+from evaluation.machine.room import allow_open_files
 from evaluation.services.cleaner import Cleaner
 from evaluation.services.embedded import Cluster, seeded_cluster
 from evaluation.services.services import Services, open_services

@@ -10,7 +10,7 @@ import pytest
 from evaluation import cli
 from evaluation.candidates.folder import copied
 from evaluation.database.dataset import SIZES
-from evaluation.environment import cleaned
+from evaluation.machine.environment import cleaned
 from evaluation.serving.workbench import Stage, Workbench, open_workbench
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,9 @@ import pytest
 import redis
 from sqlalchemy import make_url
 
-from evaluation.addresses import (
+from evaluation.candidates import store
+from evaluation.errors import InfrastructureError, UsageError
+from evaluation.machine.addresses import (
     other_database,
     place_of,
     postgres,
@@ -17,8 +19,6 @@ from evaluation.addresses import (
     shown,
     with_login,
 )
-from evaluation.candidates import store
-from evaluation.errors import InfrastructureError, UsageError
 from evaluation.services.by_url import check_redis, running_services
 from evaluation.services.cleaner import Cleaner
 from evaluation.services.services import open_services

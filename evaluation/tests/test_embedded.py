@@ -14,9 +14,9 @@ import psycopg
 import pytest
 import redis
 
-from evaluation.addresses import other_database
 from evaluation.database import dataset
 from evaluation.errors import InfrastructureError
+from evaluation.machine.addresses import other_database
 from evaluation.services import embedded
 from evaluation.services.cleaner import ROOT, Cleaner
 from evaluation.services.program import free_port

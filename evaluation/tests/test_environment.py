@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluation import environment
 from evaluation.candidates.git import git
 from evaluation.candidates.patches import apply_patch
+from evaluation.machine import environment
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = {
@@ -34,7 +34,7 @@ HOSTILE = {
 SERVES = """
 import httpx, psycopg
 from pathlib import Path
-from evaluation.environment import cleaned
+from evaluation.machine.environment import cleaned
 from evaluation.measure.suite import run_share
 from evaluation.serving.workbench import open_workbench
 

@@ -9,12 +9,12 @@ import pytest
 import redis
 
 from evaluation import pipeline
-from evaluation.addresses import other_database
 from evaluation.candidates import store
 from evaluation.candidates.folder import copied
 from evaluation.candidates.submissions import Submission
 from evaluation.database.dataset import SIZES, ensure_template
 from evaluation.errors import InfrastructureError
+from evaluation.machine.addresses import other_database
 from evaluation.measure.meter import metered
 from evaluation.measure.settings import Settings
 from evaluation.measure.work import measure_work

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.database.dataset import SIZES
-from evaluation.environment import passed_on
+from evaluation.machine.environment import passed_on
 from evaluation.serving.workbench import Workbench
 from evaluation.tests.served import BASELINE, REFERENCE, served
 

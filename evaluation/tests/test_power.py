@@ -9,11 +9,11 @@ import psycopg
 import pytest
 import redis
 
-from evaluation.addresses import other_database
 from evaluation.database import dataset
 from evaluation.database.dataset import SIZES
 from evaluation.database.expected import expected_products
 from evaluation.errors import CandidateError
+from evaluation.machine.addresses import other_database
 from evaluation.serving.workbench import Stage, Workbench, open_workshop
 
 

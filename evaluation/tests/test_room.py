@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from evaluation.errors import InfrastructureError
-from evaluation.room import make_room
+from evaluation.machine.room import make_room
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,7 +42,7 @@ def test_too_few_open_files_are_told_by_what_serves_without_a_report(door: list[
 
 
 def test_a_low_soft_limit_is_raised() -> None:
-    program = "import resource; from evaluation.room import make_room; make_room([])"
+    program = "import resource; from evaluation.machine.room import make_room; make_room([])"
     program += "; print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     command = ["sh", "-c", 'ulimit -S -n 256; exec "$@"', "sh", sys.executable, "-c", program]
 

@@ -1,0 +1,1 @@
+"""The machine that an evaluation runs on: its variables, its limits, its addresses."""
