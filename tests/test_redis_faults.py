@@ -10,7 +10,8 @@ import pytest
 import redis
 
 from evaluation.database.dataset import SIZES
-from evaluation.serving.workbench import Workbench
+from evaluation.serving.logins import RIGHTS
+from evaluation.serving.workbench import Stage, Workbench
 from tests.audit.bodies import wrong_total
 from tests.burst import burst
 from tests.conftest import EMPTY_CATEGORY, Subject, subject_on
@@ -20,6 +21,7 @@ from tests.observing import until
 BOOKKEEPING_BYTES, HEAD_BYTES = 256, 64
 AWAY_S, LONG_AWAY_S, BACK_S = 0.5, 2.5, 5.0
 SOON_S, TRIES = 2.0, 3
+WRITES_AGAIN = ("+@write", *(rule for rule in RIGHTS if rule.startswith("-") and rule != "-select"))
 
 
 def check_without_redis(own: Subject, port: int) -> None:
@@ -75,7 +77,7 @@ def test_a_load_that_failed_is_not_remembered(own: Subject) -> None:
 
 
 @pytest.mark.criterion("R08.12")
-@pytest.mark.parametrize("how", ["refuses", "silent"])
+@pytest.mark.parametrize("how", ["refuses", "silent", "takes-no-writes"])
 def test_what_was_written_while_redis_was_away_is_seen_by_all_when_it_is_back(
     bench: Workbench, candidate: Path, how: str
 ) -> None:
@@ -88,14 +90,22 @@ def test_what_was_written_while_redis_was_away_is_seen_by_all_when_it_is_back(
     ):
         writer.audit.may_fail = reader.audit.may_fail = True
         product = [subject.json(path) for subject in (writer, reader) * 2][-1]["items"][0]["id"]
-        relay.go_away() if how == "refuses" else relay.fall_silent()
+        leaves, returns = {
+            "refuses": (relay.go_away, relay.come_back),
+            "silent": (relay.fall_silent, relay.come_back),
+            "takes-no-writes": (
+                lambda: allow(bench, stage, "-@write"),
+                lambda: allow(bench, stage, *WRITES_AGAIN),
+            ),
+        }[how]
+        leaves()
         for name, away_s in (("Written", AWAY_S), ("Written again", LONG_AWAY_S)):
             writer.http.put(f"/products/{product}", json={"name": name}).raise_for_status()
             away_until = time.monotonic() + away_s
             while time.monotonic() < away_until:
                 assert writer.json(path)["items"][0]["name"] == name
                 time.sleep(0.2)
-        relay.come_back()
+        returns()
 
         def is_kept(subject: Subject) -> bool:
             with subject.observer.counted() as spent:
@@ -110,6 +120,12 @@ def test_what_was_written_while_redis_was_away_is_seen_by_all_when_it_is_back(
         for subject in (writer, reader):
             shown = subject.json(path)["items"][0]["name"]
             assert shown == "Written again", f"{shown!r} is shown after Redis is back"
+
+
+def allow(bench: Workbench, stage: Stage, *rules: str) -> None:
+    """Change what the candidate may do in Redis: one that is read only, or full, takes no writes."""
+    with redis.Redis.from_url(bench.services.redis_url) as client:
+        client.execute_command("ACL", "SETUSER", stage.role, *rules)
 
 
 CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
