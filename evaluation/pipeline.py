@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from shutil import rmtree
 from traceback import format_exc
 from typing import Any
 
@@ -118,6 +119,8 @@ def grade_one(
             if last_try:
                 unmeasured = unmeasured_candidate(submission.name, before, error)
                 return judged(before, unmeasured, settings, started_at, Outcome("no_verdict", reason), notes)
+        finally:
+            rmtree(folder.parent, ignore_errors=True)
     raise AssertionError("the last try returns")
 
 
@@ -151,9 +154,12 @@ def prepared_workshop(settings: Settings, progress: Progress) -> Iterator[Worksh
 
 def measure(shop: Workshop, candidates: list[Path], settings: Settings, progress: Progress) -> list[Measured]:
     """Measure private copies, one after another: a candidate finds no other one to harm."""
-    copies = [copied(path, shop.folder / "served" / secrets.token_hex(4) / path.name) for path in candidates]
     with ExitStack() as stack:
-        benches = [stack.enter_context(shop.workbench()) for _ in copies]
+        benches = [stack.enter_context(shop.workbench()) for _ in candidates]
+        copies = [
+            copied(path, bench.folder / "served" / path.name)
+            for bench, path in zip(benches, candidates, strict=True)
+        ]
         places = list(zip(benches, copies, strict=True))
         requests = [measure_requests(bench, path, settings, progress) for bench, path in places]
         growth = [

@@ -161,27 +161,31 @@ class Workbench:
 
 
 class Workshop:
-    """What all workbenches share: a folder, the cleaner, the forkservers, and the data sets."""
+    """What all workbenches share: a folder, the cleaner, and the data sets."""
 
-    def __init__(
-        self, mode: str, cleaner: Cleaner, forkservers: ForkServers, folder: Path, seeded: Cluster | None
-    ) -> None:
+    def __init__(self, mode: str, cleaner: Cleaner, folder: Path, seeded: Cluster | None) -> None:
         self.mode = mode
         self.cleaner = cleaner
-        self.forkservers = forkservers
         self.folder = folder
         self.seeded = seeded
 
     @contextmanager
     def workbench(self) -> Iterator[Workbench]:
-        """New services, which nobody has used; those that are named by URL are the same each time."""
-        with open_services(self.mode, cleaner=self.cleaner, seeded=self.seeded) as services:
-            yield Workbench(services, self.cleaner, self.forkservers, self.folder)
+        """New services, which nobody has used; those that are named by URL are the same each time.
+
+        At the end of the block no process, log or file is left of any candidate that was served here.
+        """
+        with (
+            open_services(self.mode, cleaner=self.cleaner, seeded=self.seeded) as services,
+            tempfile.TemporaryDirectory(prefix="bench-", dir=self.folder) as folder,
+            ForkServers(self.cleaner) as forkservers,
+        ):
+            yield Workbench(services, self.cleaner, forkservers, Path(folder))
 
 
 @contextmanager
 def open_workshop(mode: str = "embedded", sizes: Sequence[int] = ()) -> Iterator[Workshop]:
-    """Start cleaner and forkservers with a private folder; the end of the block removes all.
+    """Start the cleaner with a private folder; the end of the block removes all.
 
     Data sets of these sizes are seeded once for all embedded services; elsewhere, when they are first needed.
     """
@@ -197,8 +201,7 @@ def open_workshop(mode: str = "embedded", sizes: Sequence[int] = ()) -> Iterator
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hofaz9-run-")))
         cleaner.folder(folder)
         seeded = stack.enter_context(seeded_cluster(cleaner, fill)) if sizes and mode == "embedded" else None
-        forkservers = stack.enter_context(ForkServers(cleaner))
-        yield Workshop(mode, cleaner, forkservers, folder, seeded)
+        yield Workshop(mode, cleaner, folder, seeded)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -105,10 +106,24 @@ def test_a_hostile_candidate_fails_and_the_reference_in_the_same_run_is_unharmed
         main.write(HOSTILE)
     untouched = work_of_the_reference(shop)
 
+    logs: list[str] = []
+    workbench = shop.workbench
+
+    @contextmanager
+    def with_logs() -> Iterator[Workbench]:
+        with workbench() as bench:
+            try:
+                yield bench
+            finally:
+                logs.extend(path.read_text() for path in bench.folder.glob("server-*.log"))
+
+    monkeypatch.setattr(shop, "workbench", with_logs)
+
     graded = pipeline.grade_one(shop, Submission("hostile", hostile), BEFORE, SETTINGS, lambda line: None)
 
-    log = "".join(path.read_text() for path in shop.folder.glob("server-*.log"))
-    attempts = [line for line in log.splitlines() if line.startswith(("REFUSED", "DONE"))]
+    attempts = [line for line in "".join(logs).splitlines() if line.startswith(("REFUSED", "DONE"))]
+    assert [one.name for one in shop.folder.iterdir()] == ["candidates"]
+    assert list((shop.folder / "candidates").iterdir()) == []
     assert len(attempts) >= 13
     assert [line for line in attempts if line.startswith("DONE")] == []
     assert (graded.outcome.name, "reviews" in graded.outcome.reason) == ("unresolved", True)

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
+from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError, InfrastructureError, ProbeSilencedError
 from evaluation.measure.work import fetch
 from evaluation.services.cleaner import is_alive
 from evaluation.serving import sandbox
 from evaluation.serving.server import Server
 from evaluation.serving.spawn import MARK, processes_with
-from evaluation.serving.workbench import Stage
+from evaluation.serving.workbench import Stage, open_workshop
 from tests.observing import until
 
 ROOT = Path(__file__).parents[2]
@@ -287,6 +288,16 @@ def test_a_harness_that_dies_leaves_no_server(tmp_path: Path, number: signal.Sig
 
     assert until(lambda: not any(is_alive(int(pid)) for pid in pids), 15)
     assert until(lambda: not processes_with(f"{MARK}={mark}"), 15)
+
+
+def test_nothing_is_left_of_a_candidate_whose_workbench_is_closed() -> None:
+    with open_workshop() as shop:
+        with shop.workbench() as bench, bench.stage(SIZES["small"]) as stage, stage.serving(REFERENCE):
+            forkserver = stage.forkservers.of(REFERENCE)
+
+        assert not is_alive(forkserver.process.pid)
+        assert processes_with(f"{MARK}={forkserver.mark}") == []
+        assert list(shop.folder.iterdir()) == []
 
 
 def test_a_fork_server_ignores_signals_that_stop_the_harness(stage: Stage) -> None:
