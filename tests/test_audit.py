@@ -26,7 +26,15 @@ READS = (
     "/categories",
     "/health",
 )
-REFUSED = ("/products/4999999", "/products/zero", "/products?limit=0", "/products/batch?ids=", "/nowhere")
+LONG = f"/nowhere/{'and/further/' * 40}"
+REFUSED = (
+    "/products/4999999",
+    "/products/zero",
+    "/products?limit=0",
+    "/products/batch?ids=",
+    "/nowhere",
+    LONG,
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

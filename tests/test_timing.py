@@ -17,6 +17,7 @@ from tests.observing import until
 from tests.passing_time import pass_time
 
 DEADLINE_S = 5.0
+AT_ONCE = 250
 QUICK_S = 0.190
 JUST_LONG_S, LONG_S, SHORT_S, VERY_SHORT_S, SOON_S = 0.203, 0.25, 0.10, 0.02, 1.75
 STARTED_S = 0.03
@@ -86,12 +87,13 @@ def test_answers_that_cost_nothing_are_logged_too(own: Subject) -> None:
 @pytest.mark.criterion("R16.1")
 def test_many_requests_at_a_time_have_a_line_each(own: Subject) -> None:
     for path in ("/products/1111", "/products?limit=2&category_id=9", "/nowhere"):
-        assert sum(burst(own.server.port, [path] * 60, 15).outcomes.values()) == 60
+        own.get(path)
+        assert sum(burst(own.server.port, [path] * AT_ONCE, 30).outcomes.values()) == AT_ONCE
 
         def lines(path: str = path.partition("?")[0]) -> list[str]:
             return lines_about(own, "GET", path)
 
-        assert until(lambda: len(lines()) >= 60, DEADLINE_S), f"60 requests for {path}, {len(lines())} lines"
+        assert until(lambda: len(lines()) > AT_ONCE, DEADLINE_S), f"{len(lines())} lines of {path}"
 
 
 @pytest.mark.criterion("R16.1")
