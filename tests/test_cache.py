@@ -160,6 +160,9 @@ def test_different_listings_are_never_mistaken_for_each_other(shared: Subject) -
     for limit, _ in itertools.product((3, 4), range(3)):
         long = f"/products?campaign={'x' * 300}&limit={limit}&category_id=5"
         assert len(shared.json(long)["items"]) == limit, long
+    # Alike once they are decoded.
+    for limit, query in [(20, "x=1%26limit=7&category_id=6"), (7, "x=1&limit=7&category_id=6")] * 2:
+        assert len(shared.json(f"/products?{query}")["items"]) == limit, query
     for path, ids in expected.items():
         assert [item["id"] for item in shared.json(path)["items"]] == ids, path
     at_once = burst(shared.server.port, [f"/products?limit={n}&category_id=13" for n in range(1, 13)], 15)

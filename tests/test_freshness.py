@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+import redis
 
 from evaluation.database.expected import difference, expected_products
 from tests.audit.tables import LIFETIME_S
@@ -104,6 +105,24 @@ def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
 
     for subject in (second_server, shared):
         check_written(subject, path, kind, name)
+
+
+@pytest.mark.criterion("R08.6")
+def test_a_write_is_seen_in_every_process_when_redis_has_lost_its_keys(
+    shared: Subject, second_server: Subject
+) -> None:
+    path = f"/products?limit=1&category_id={EMPTY_CATEGORY}"
+    product = shared.new_product(category_id=EMPTY_CATEGORY)["id"]
+    for subject in (shared, second_server):
+        subject.json(path)
+        subject.json(path)
+
+    name = write(shared, "put", product)
+    with redis.Redis.from_url(shared.stage.redis_url) as client:
+        client.flushdb()
+
+    for subject in (second_server, shared):
+        check_written(subject, path, "put", name)
 
 
 @pytest.mark.criterion("API.6")

@@ -183,6 +183,7 @@ NO_UNICODE = '{"name": "\\ud800", "price": "1.00", "category_id": 1}'
         *[(f"/products?category_id={one}", {404, 422}) for one in NO_IDS],
         ("/products/batch", {422}),
         *[(BATCH + one, {422}) for one in ("", "1,x", "0", "1,,2", "-1", "1,2147483648", "x")],
+        *[(BATCH + one, {422}) for one in ("1_0", "%2B7", "%207", "7%20", "%D9%A3", "1,%0A2")],
         (BATCH + ",".join(["1"] * 101), {422}),
         ("/nowhere", {404}),
         ("/products/1/nowhere", {404}),
