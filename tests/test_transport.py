@@ -31,6 +31,19 @@ def test_an_answer_over_a_kilobyte_is_sent_compressed(api: Subject, path: str) -
     assert compressed < 100_000
 
 
+@pytest.mark.criterion("R12.7")
+@pytest.mark.parametrize(
+    "path", ["/products?limit=9", "/products/1", "/products/batch?ids=1,2", "/categories"]
+)
+def test_gzip_is_found_in_every_line_of_accept_encoding_and_in_capitals(api: Subject, path: str) -> None:
+    for lines in [["gzip", "br"], ["br", "gzip"], ["deflate", "br, gzip;q=0.5"], ["GZIP"]] * 2:
+        headers = [("accept-encoding", line) for line in lines]
+        with api.http.stream("GET", path, headers=headers) as answer:
+            answer.read()
+
+        assert answer.headers.get("content-encoding") == "gzip", f"{path}: {lines}"
+
+
 @pytest.mark.criterion("R12.6")
 @pytest.mark.parametrize("path", ["/health", "/products?category_id=42", "/products/999999999"])
 def test_a_small_answer_is_sent_as_it_is(api: Subject, path: str) -> None:
