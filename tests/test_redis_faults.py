@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -133,17 +134,19 @@ def allow(bench: Workbench, stage: Stage, *rules: str) -> None:
         client.execute_command("ACL", "SETUSER", stage.role, *rules)
 
 
-CORRUPTIONS: dict[str, Callable[[bytes], bytes]] = {
-    "garbage": lambda value: b"\x00garbage\xff" * 20,
-    "nothing": lambda value: b"",
-    "cut off": lambda value: value[:-1],
-    "first byte": lambda value: bytes([value[0] ^ 1]) + value[1:],
-    "last byte": lambda value: value[:-1] + bytes([value[-1] ^ 1]),
-    "middle": lambda value: value[: len(value) // 2] + b"\x00" + value[len(value) // 2 + 1 :],
-    "highest bytes": lambda value: b"\xff" * len(value),
-    "negative": lambda value: b"-5",
-    "huge": lambda value: b"9" * 19,
+CORRUPTIONS: dict[str, Callable[[bytes, bytes], bytes]] = {
+    "garbage": lambda value, _: b"\x00garbage\xff" * 20,
+    "nothing": lambda value, _: b"",
+    "cut off": lambda value, _: value[:-1],
+    "first byte": lambda value, _: bytes([value[0] ^ 1]) + value[1:],
+    "last byte": lambda value, _: value[:-1] + bytes([value[-1] ^ 1]),
+    "middle": lambda value, _: value[: len(value) // 2] + b"\x00" + value[len(value) // 2 + 1 :],
+    "highest bytes": lambda value, _: b"\xff" * len(value),
+    "negative": lambda value, _: b"-5",
+    "huge": lambda value, _: b"9" * 19,
+    "that of another key": lambda _, other: other,
 }
+"""What becomes of a value, beside that of another key."""
 PARTS: dict[str, Callable[[bytes], bool]] = {
     "pages": lambda value: len(value) > BOOKKEEPING_BYTES,
     "bookkeeping": lambda value: len(value) <= BOOKKEEPING_BYTES,
@@ -163,10 +166,8 @@ def test_what_others_put_into_redis_is_not_believed(own: Subject, part: str) -> 
             path = f"/products?limit=20&category_id={number}"
             expected = [own.json(path), own.json(path)][-1]
             time.sleep(0.05)  # what is left for other processes may be left after the answer
-            for key in client.keys("*"):
-                value = client.get(key) if client.type(key) == b"string" else None
-                if value and PARTS[part](value) and not key.startswith(b"hofaz9"):
-                    client.set(key, corrupted(value), keepttl=True)
+            for key, value, other_value in part_of(client, PARTS[part]):
+                client.set(key, corrupted(value, other_value), keepttl=True)
 
             for subject in (other, own):
                 # Not by way of the auditor, which would take a corrupted page for a broken API.
@@ -176,6 +177,14 @@ def test_what_others_put_into_redis_is_not_believed(own: Subject, part: str) -> 
                 total = answer.json()["total"]
                 assert not wrong_total(total, expected["total"], writes=0), f"{kind}: {total}"
             check_a_write_is_seen(own, other, expected["items"][0]["id"], path, kind)
+
+
+def part_of(client: redis.Redis, is_part: Callable[[bytes], bool]) -> list[tuple[bytes, bytes, bytes]]:
+    """Keys with their values, and the value of another key beside each."""
+    keys: list[Any] = [key for key in client.keys("*") if not key.startswith(b"hofaz9")]
+    values: dict[Any, Any] = {key: client.get(key) for key in keys if client.type(key) == b"string"}
+    kept = [(key, value) for key, value in values.items() if value and is_part(value)]
+    return [(key, value, kept[number - 1][1]) for number, (key, value) in enumerate(kept)]
 
 
 def check_a_write_is_seen(writer: Subject, reader: Subject, product: int, path: str, kind: str) -> None:
