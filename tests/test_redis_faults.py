@@ -181,8 +181,9 @@ def test_what_others_put_into_redis_is_not_believed(own: Subject, part: str) -> 
 
 def part_of(client: redis.Redis, is_part: Callable[[bytes], bool]) -> list[tuple[bytes, bytes, bytes]]:
     """Keys with their values, and the value of another key beside each."""
-    keys: list[Any] = [key for key in client.keys("*") if not key.startswith(b"hofaz9")]
-    values: dict[Any, Any] = {key: client.get(key) for key in keys if client.type(key) == b"string"}
+    keys: list[Any] = client.keys("*")
+    ours = [key for key in keys if not key.startswith(b"hofaz9")]
+    values: dict[Any, Any] = {key: client.get(key) for key in ours if client.type(key) == b"string"}
     kept = [(key, value) for key, value in values.items() if value and is_part(value)]
     return [(key, value, kept[number - 1][1]) for number, (key, value) in enumerate(kept)]
 
