@@ -292,7 +292,14 @@ def test_answered_requests_give_their_connections_back(own: Subject) -> None:
         "/products/3",
         "/products/3000000",
         "/products/batch?ids=3,4",
+        "/products/batch?ids=3000001,3000002",
+        "/products/batch?ids=3,3000001",
+        "/products?limit=3",
+        "/products?limit=2&is_active=false",
+        "/products?category_id=42",
+        "/products?category_id=1234567",
         "/categories",
+        "PUT /products/5 {}",
     ]
     for requests in (reads, *([kind[0]] for kind in HELD.values())):
         outcomes = burst(own.server.port, requests, RETURN_S).outcomes

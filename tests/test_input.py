@@ -170,6 +170,42 @@ def test_what_is_no_product_is_told_so_on_every_route(
         assert answer.json()["detail"]
 
 
+UNKNOWN: dict[str, Any] = {
+    "id": 7,
+    "product_id": 7,
+    "created_at": "2001-01-01T00:00:00Z",
+    "review_count": 9,
+    "average_rating": 1.5,
+    "reviews": [],
+    "inventory": {"quantity": 9, "reserved": 3},
+    "category": {"id": 2},
+    "author": {"id": 2},
+    "surplus": None,
+}
+"""What an answer shows and no write may set, and what nobody knows."""
+
+
+@pytest.mark.criterion("API.5")
+def test_fields_that_a_write_does_not_know_change_nothing(shared: Subject) -> None:
+    known = {"name": "Known", "price": "1.00", "category_id": EMPTY_CATEGORY}
+    plain = shared.http.post("/products", json=known).json()
+    product = shared.http.post("/products", json={**UNKNOWN, "reserved": 3, **known}).json()
+    path = f"/products/{product['id']}"
+    changed = shared.http.put(path, json={**UNKNOWN, "name": "Changed"}).json()
+    review = {**UNKNOWN, "name": "x", "author_id": 1, "rating": 5, "title": "Good"}
+    made = shared.http.post(f"{path}/reviews", json=review).json()
+
+    assert not difference(product, {**plain, "id": product["id"], "created_at": product["created_at"]})
+    assert product["created_at"] >= plain["created_at"]
+    assert not difference(changed, {**product, "name": "Changed"})
+    assert not difference(shared.json(path)["reviews"], [made])
+    assert (made["id"] != 7, made["created_at"] >= plain["created_at"], made["author"]["id"]) == (
+        True,
+        True,
+        1,
+    )
+
+
 BATCH = "/products/batch?ids="
 NO_UNICODE = '{"name": "\\ud800", "price": "1.00", "category_id": 1}'
 

@@ -117,6 +117,16 @@ def test_an_answer_of_a_kilobyte_and_more_is_sent_compressed(shared: Subject, si
         assert wire_bytes(shared, listing, "gzip")[1] == "gzip", "the listing that holds it"
 
 
+@pytest.mark.criterion("R12.1")
+def test_a_kilobyte_is_counted_in_bytes_and_not_in_characters(shared: Subject) -> None:
+    product = shared.new_product(category_id=EMPTY_CATEGORY, description="é" * 450)
+    size, _ = wire_bytes(shared, f"/products/{product['id']}", "identity")
+    assert size - 450 < 1000 <= size
+
+    for path in (f"/products/{product['id']}", f"/products?limit=1&category_id={EMPTY_CATEGORY}") * 2:
+        assert wire_bytes(shared, path, "gzip")[1] == "gzip", path
+
+
 @pytest.mark.criterion("R12.4")
 @pytest.mark.parametrize("path", ["/products", "/products/1"])
 def test_a_client_that_refuses_gzip_gets_plain_bytes(api: Subject, path: str) -> None:

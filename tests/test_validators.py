@@ -70,6 +70,21 @@ def test_a_client_with_something_else_is_sent_the_answer(api: Subject, path: str
 
 
 @pytest.mark.criterion("R15.3")
+def test_the_tag_of_a_page_changes_with_what_comes_behind_it(shared: Subject) -> None:
+    path = f"/products?limit=1&category_id={EMPTY_CATEGORY}"
+    shared.new_product(category_id=EMPTY_CATEGORY)
+    alone = shared.get(path)
+    second = shared.new_product(category_id=EMPTY_CATEGORY)["id"]
+    followed = shared.get(path, if_none_match=alone.headers.get("etag", '"none"'))
+    shared.http.delete(f"/products/{second}").raise_for_status()
+    alone_again = shared.get(path, if_none_match=followed.headers.get("etag", '"none"'))
+
+    assert [answer.status_code for answer in (alone, followed, alone_again)] == [200, 200, 200]
+    assert [bool(answer.json()["next"]) for answer in (alone, followed, alone_again)] == [False, True, False]
+    assert alone.headers["etag"] != followed.headers["etag"] != alone_again.headers["etag"]
+
+
+@pytest.mark.criterion("R15.3")
 @pytest.mark.parametrize("path", ["/products?limit=1&category_id=42", "/products/{}"])
 @pytest.mark.parametrize("write", ["put", "review"])
 def test_a_changed_row_changes_the_tag(shared: Subject, path: str, write: str) -> None:
