@@ -25,8 +25,8 @@ CRITERIA = (
 KEPT = 20
 QUICK_S, SLOW_S = 0.190, 0.201
 REFUSED = range(400, 500)
-OF_A_PRODUCT = {"name", "description", "price", "category_id", "is_active", "quantity"}
-OF_A_REVIEW = {"author_id", "rating", "title", "body"}
+OF_A_PRODUCT = frozenset({"name", "description", "price", "category_id", "is_active", "quantity"})
+OF_A_REVIEW = frozenset({"author_id", "rating", "title", "body"})
 
 
 class Auditor:
