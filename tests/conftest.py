@@ -34,6 +34,8 @@ UNDER_WAY: defaultdict[str, UnderWay] = defaultdict(UnderWay)
 LOG_DEADLINE_S = 5.0
 EMPTY_CATEGORY = 42
 """No seeded product is in it."""
+MOST_PAGES = 2_500
+"""More than the largest catalog that the suite walks through has products."""
 HOST = "catalog.example"
 """For questions to two processes that must get the same bytes: `next` may be a whole URL."""
 NO_LONG_WAIT = "-c lock_timeout=5s"
@@ -238,9 +240,13 @@ def cold_page() -> Callable[[int], str]:
 
 
 def pages(subject: Subject, path: str) -> Iterator[dict[str, Any]]:
-    """Every page of a listing, by following `next`."""
+    """Every page of a listing, by following `next`; a walk that comes to no end fails."""
     url: str | None = path
+    visited: set[str] = set()
     while url:
+        assert url not in visited, f"next leads in a circle: {url}"
+        assert len(visited) < MOST_PAGES, f"more than {MOST_PAGES} pages follow {path}"
+        visited.add(url)
         page = subject.json(url)
         yield page
         url = page["next"]
