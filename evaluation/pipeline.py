@@ -32,13 +32,7 @@ from evaluation.measure.behaviour import measure_behaviour
 from evaluation.measure.growth import CATALOGS, Growth, measure_growth
 from evaluation.measure.requests import measure_requests
 from evaluation.measure.settings import Progress, Settings
-from evaluation.records import (
-    Evaluation,
-    Measured,
-    Outcome,
-    Signal,
-    SuiteRun,
-)
+from evaluation.records import Evaluation, Measured, Outcome, Signal, SuiteRun
 from evaluation.report import committed
 from evaluation.report.judgement import judgement
 from evaluation.report.machine import machine
@@ -156,11 +150,10 @@ def measure(shop: Workshop, candidates: list[Path], settings: Settings, progress
     """Measure private copies, one after another: a candidate finds no other one to harm."""
     with ExitStack() as stack:
         benches = [stack.enter_context(shop.workbench()) for _ in candidates]
-        copies = [
-            copied(path, bench.folder / "served" / path.name)
+        places = [
+            (bench, copied(path, bench.folder / "served" / path.name))
             for bench, path in zip(benches, candidates, strict=True)
         ]
-        places = list(zip(benches, copies, strict=True))
         requests = [measure_requests(bench, path, settings, progress) for bench, path in places]
         growth = [
             measure_growth(bench, path, progress) if settings.with_growth else Growth()

@@ -9,6 +9,13 @@ from urllib.parse import urlsplit
 BUFFER_BYTES = 1 << 16
 
 
+def refusing_url() -> str:
+    """The URL of a Redis that is not there."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    return f"redis://127.0.0.1:{port}/0"
+
+
 class FaultyRedis:
     """Listens on a port of 127.0.0.1 and passes everything on, as long as it is there."""
 

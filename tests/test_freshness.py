@@ -77,13 +77,20 @@ def check_written(subject: Subject, path: str, kind: str, name: str | None) -> N
     assert kind != "review" or items[0]["review_count"] == 1
 
 
+def listed_by_all(*subjects: Subject) -> tuple[str, int]:
+    """A listing that all these processes keep, and the only product in it, which is new."""
+    path = f"/products?limit=1&category_id={EMPTY_CATEGORY}"
+    product: int = subjects[0].new_product(category_id=EMPTY_CATEGORY)["id"]
+    for subject in subjects:
+        subject.json(path)
+        subject.json(path)
+    return path, product
+
+
 @pytest.mark.criterion("API.6")
 @pytest.mark.parametrize("kind", WRITES)
 def test_whoever_writes_and_then_reads_sees_the_write(shared: Subject, kind: str) -> None:
-    path = f"/products?limit=1&category_id={EMPTY_CATEGORY}"
-    product = shared.new_product(category_id=EMPTY_CATEGORY)["id"]
-    shared.json(path)
-    shared.json(path)
+    path, product = listed_by_all(shared)
 
     name = write(shared, kind, product)
 
@@ -95,11 +102,7 @@ def test_whoever_writes_and_then_reads_sees_the_write(shared: Subject, kind: str
 def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
     shared: Subject, second_server: Subject, kind: str
 ) -> None:
-    path = f"/products?limit=1&category_id={EMPTY_CATEGORY}"
-    product = shared.new_product(category_id=EMPTY_CATEGORY)["id"]
-    for subject in (shared, second_server):
-        subject.json(path)
-        subject.json(path)
+    path, product = listed_by_all(shared, second_server)
 
     name = write(shared, kind, product)
 
@@ -111,11 +114,7 @@ def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
 def test_a_write_is_seen_in_every_process_when_redis_has_lost_its_keys(
     shared: Subject, second_server: Subject
 ) -> None:
-    path = f"/products?limit=1&category_id={EMPTY_CATEGORY}"
-    product = shared.new_product(category_id=EMPTY_CATEGORY)["id"]
-    for subject in (shared, second_server):
-        subject.json(path)
-        subject.json(path)
+    path, product = listed_by_all(shared, second_server)
 
     name = write(shared, "put", product)
     with redis.Redis.from_url(shared.stage.redis_url) as client:

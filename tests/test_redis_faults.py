@@ -17,7 +17,7 @@ from evaluation.serving.workbench import Stage, Workbench
 from tests.audit.bodies import wrong_total
 from tests.burst import burst
 from tests.conftest import EMPTY_CATEGORY, Subject, subject_on
-from tests.faulty_redis import FaultyRedis
+from tests.faulty_redis import FaultyRedis, refusing_url
 from tests.observing import until
 
 BOOKKEEPING_BYTES, HEAD_BYTES = 256, 64
@@ -27,20 +27,20 @@ SOON_S, TRIES = 2.0, 3
 WRITES_AGAIN = ("+@write", *(rule for rule in RIGHTS if rule.startswith("-") and rule != "-select"))
 
 
-def check_without_redis(own: Subject, port: int) -> None:
-    """A server whose Redis is at this port, where there is none, answers as ever and soon.
+def check_without_redis(own: Subject, redis_url: str) -> None:
+    """A server with this URL, where no Redis answers, answers as ever and soon.
 
     On a busy machine it is tried again: who waits too long for Redis does so every time.
     """
-    slowest = [slowest_without_redis(own, port)]
+    slowest = [slowest_without_redis(own, redis_url)]
     while slowest[-1] >= SOON_S and len(slowest) < TRIES:
-        slowest.append(slowest_without_redis(own, port))
+        slowest.append(slowest_without_redis(own, redis_url))
     assert slowest[-1] < SOON_S, f"slowest answers of {TRIES} servers, in seconds: {slowest}"
 
 
-def slowest_without_redis(own: Subject, port: int) -> float:
+def slowest_without_redis(own: Subject, redis_url: str) -> float:
     """The longest that a new server takes for a listing, a write and another listing, in seconds."""
-    with subject_on(own.stage, own.server.directory, f"redis://127.0.0.1:{port}/0") as lonely:
+    with subject_on(own.stage, own.server.directory, redis_url) as lonely:
         lonely.audit.may_fail = True
         first = lonely.get("/products?limit=2")
         new = {"name": "Without Redis", "price": "1.00", "category_id": EMPTY_CATEGORY}
@@ -54,16 +54,13 @@ def slowest_without_redis(own: Subject, port: int) -> float:
 
 @pytest.mark.criterion("R08.7")
 def test_where_redis_refuses_the_api_answers_from_postgres(own: Subject) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        port = closed.getsockname()[1]
-
-    check_without_redis(own, port)
+    check_without_redis(own, refusing_url())
 
 
 @pytest.mark.criterion("R08.8")
 def test_where_redis_is_silent_the_api_answers_from_postgres(own: Subject) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        check_without_redis(own, silent.getsockname()[1])
+        check_without_redis(own, f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
 
 
 @pytest.mark.criterion("R08.10")
