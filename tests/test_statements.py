@@ -25,7 +25,9 @@ def test_five_hundred_clients_on_one_cold_page_are_answered_by_few_statements(
     redis_url = refusing_url() if load == "without-redis" else None
     held_s = SLOW_S if load == "slow" else 0.0
     with subject_on(own.stage, own.server.directory, redis_url) as asked, ThreadPoolExecutor(1) as executor:
-        asked.audit.may_fail = redis_url is not None
+        if redis_url is not None:
+            asked.audit.may_fail = True
+            asked.get("/products?limit=3")  # By now the server has had the chance to notice.
         with asked.observer.counted() as spent:
             with holding_table(asked) if held_s else nullcontext():
                 sent = executor.submit(burst, asked.server.port, ["/products?limit=20"] * 500, 6 + held_s)
