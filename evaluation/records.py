@@ -12,6 +12,7 @@ class CaseResult:
     """One test of the suite on one candidate: `passed`, `failed`, `error` or `skipped`.
 
     `level` is `specified` (the test decides the outcome) or `hardening` (it is told beside the outcome).
+    The duration covers what the test sets up and takes down, too.
     """
 
     nodeid: str
@@ -20,6 +21,7 @@ class CaseResult:
     criterion: str | None = None
     level: str = "specified"
     message: str = ""
+    duration_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

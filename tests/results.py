@@ -1,6 +1,7 @@
 """The outcome of every test, for those who judge."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -11,13 +12,14 @@ MESSAGE_CHARACTERS = 8_000
 
 
 class ResultFile:
-    """Writes one JSON line per test: id, outcome, requirement and criterion, and what a failure said."""
+    """Writes one JSON line per test: id, outcome, duration, requirement, criterion, and what a failure said."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.criteria: dict[str, str | None] = {}
         self.outcomes: dict[str, str] = {}
         self.messages: dict[str, str] = {}
+        self.seconds: Counter[str] = Counter()
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which test answers which criterion."""
@@ -26,6 +28,7 @@ class ResultFile:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """The worst of a test's phases is its outcome; a broken set-up is an error."""
+        self.seconds[report.nodeid] += report.duration
         outcome: str = report.outcome
         if report.failed and report.when != "call":
             outcome = "error"
@@ -44,6 +47,7 @@ class ResultFile:
                 "criterion": criterion,
                 "level": criteria()[criterion].level if criterion else "specified",
                 "message": self.messages.get(nodeid, ""),
+                "duration_seconds": round(self.seconds[nodeid], 3),
             }
             for nodeid, criterion in self.criteria.items()
         ]

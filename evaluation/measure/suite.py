@@ -69,7 +69,12 @@ def merged(tests: Iterable[CaseResult]) -> tuple[CaseResult, ...]:
         first = found.get(test.nodeid, test)
         outcome = min(first.outcome, test.outcome, key=WORST_FIRST.index)
         messages = dict.fromkeys(filter(None, (first.message, test.message)))
-        found[test.nodeid] = replace(first, outcome=outcome, message="\n\n".join(messages))
+        found[test.nodeid] = replace(
+            first,
+            outcome=outcome,
+            message="\n\n".join(messages),
+            duration_seconds=max(first.duration_seconds, test.duration_seconds),
+        )
     return tuple(found.values())
 
 

@@ -36,7 +36,8 @@ def add_suite(root: ElementTree.Element, report: dict[str, Any]) -> None:
     for note in report.get("notes", ()):
         added(properties, "property", name="note", value=note)
     for test in side["tests"]:
-        case = added(suite, "testcase", classname=test["requirement"] or "shared", name=test["nodeid"])
+        named = {"classname": test["requirement"] or "shared", "name": test["nodeid"]}
+        case = added(suite, "testcase", **named, time=f"{test.get('duration_seconds', 0):.3f}")
         if test["outcome"] != "passed":
             add_failure(case, KINDS[test["outcome"]], failure_of(report, test))
 

@@ -329,7 +329,7 @@ def test_control_characters_are_replaced(text: str) -> None:
 
 @pytest.mark.parametrize("text", [NASTY, EVERY])
 def test_every_form_of_a_report_survives_any_text(text: str, tmp_path: Path) -> None:
-    nasty = CaseResult(f"t[{text}]", "failed", "R08", "R08.3", "specified", text)
+    nasty = CaseResult(f"t[{text}]", "failed", "R08", "R08.3", "specified", text, 1.5)
     after = by_criterion({"R12.4": "failed", "R07.1": "error"})
     suite = replace(after.suite, tests=(*after.suite.tests, nasty))
     after = saying(replace(after, candidate=text, suite=suite), text)
@@ -341,6 +341,7 @@ def test_every_form_of_a_report_survives_any_text(text: str, tmp_path: Path) -> 
     assert not CONTROL.search(path.read_text(encoding="utf-8"))
     root = ElementTree.parse(tmp_path / "junit.xml").getroot()
     [case] = [one for one in root.iter("testcase") if one.get("name") == printable(nasty.nodeid)]
+    assert case.get("time") == "1.500"
     [failure] = case
     assert (failure.tag, failure.get("type")) == ("failure", "specified")
     assert failure.get("message") == one_line(text)

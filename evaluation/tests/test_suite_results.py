@@ -22,7 +22,10 @@ PASSED = CaseResult("audit[R08.3]", "passed", "R08", "R08.3")
 
 def outcomes(*names: str) -> tuple[CaseResult, ...]:
     """Results of one test in several processes."""
-    return tuple(CaseResult("audit", name, None, message=name if name != "passed" else "") for name in names)
+    return tuple(
+        CaseResult("audit", name, None, message=name if name != "passed" else "", duration_seconds=len(name))
+        for name in names
+    )
 
 
 @pytest.mark.parametrize(
@@ -42,6 +45,7 @@ def test_a_test_that_ran_twice_has_its_worst_outcome(
     [found] = suite.merged(outcomes(*names))
 
     assert (found.outcome, found.message) == (worst, message)
+    assert found.duration_seconds == max(map(len, names))
 
 
 def test_other_tests_stay_as_they_are() -> None:
@@ -78,13 +82,14 @@ def test_the_suite_gets_the_seed_and_its_results_are_read(
         commands.append(command)
         [results] = [Path(one.partition("=")[2]) for one in command if one.startswith("--results=")]
         line = {"nodeid": "t", "outcome": "failed", "requirement": "R08", "criterion": "R08.6"}
+        line |= {"duration_seconds": 1.5}
         results.write_text(json.dumps(line | {"level": "hardening", "message": "\ud800"}) + "\n")
         return subprocess.CompletedProcess(command, 1, f"{'.' * suite.PRINTED_CHARACTERS}end\n", "warned\n")
 
     monkeypatch.setattr(tied, "run", run)
     found = suite.run_suite(tmp_path, "", "", tmp_path, seed=7)
 
-    assert found.tests == (CaseResult("t", "failed", "R08", "R08.6", "hardening", "\ud800"),)
+    assert found.tests == (CaseResult("t", "failed", "R08", "R08.6", "hardening", "\ud800", 1.5),)
     assert found.seed == 7
     assert len(found.stdout) == suite.SHARES * suite.PRINTED_CHARACTERS
     assert found.stdout.endswith(".end\n")
