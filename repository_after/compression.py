@@ -1,12 +1,11 @@
 """GZip where the client takes it, told truthfully to every cache on the way."""
 
-import gzip
-
+from isal import igzip
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import Message, Receive, Scope, Send
 
-from .config import GZIP_LEVEL
+from .config import PAGE_GZIP_LEVEL
 
 
 def accepts_gzip(accept_encoding: str) -> bool:
@@ -24,7 +23,8 @@ def accepts_gzip(accept_encoding: str) -> bool:
 
 def compress(body: bytes) -> bytes:
     """The same bytes every time for the same body."""
-    return gzip.compress(body, GZIP_LEVEL, mtime=0)
+    # R01: ISA-L takes a tenth of the time that zlib takes.
+    return igzip.compress(body, PAGE_GZIP_LEVEL, mtime=0)
 
 
 class CompressionMiddleware(GZipMiddleware):

@@ -1,7 +1,7 @@
 """The outcome of every test, for those who judge."""
 
 import json
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -12,14 +12,14 @@ MESSAGE_CHARACTERS = 8_000
 
 
 class ResultFile:
-    """Writes one JSON line per test: id, outcome, duration, requirement, criterion, and what a failure said."""
+    """Writes one JSON line per test: its outcome, how long it took, and what a failure said."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.criteria: dict[str, str | None] = {}
         self.outcomes: dict[str, str] = {}
         self.messages: dict[str, str] = {}
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Note which test answers which criterion."""

@@ -81,8 +81,8 @@ def test_the_suite_gets_the_seed_and_its_results_are_read(
     def run(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
         commands.append(command)
         [results] = [Path(one.partition("=")[2]) for one in command if one.startswith("--results=")]
-        line = {"nodeid": "t", "outcome": "failed", "requirement": "R08", "criterion": "R08.6"}
-        line |= {"duration_seconds": 1.5}
+        line: dict[str, Any] = {"nodeid": "t", "outcome": "failed", "requirement": "R08"}
+        line |= {"criterion": "R08.6", "duration_seconds": 1.5}
         results.write_text(json.dumps(line | {"level": "hardening", "message": "\ud800"}) + "\n")
         return subprocess.CompletedProcess(command, 1, f"{'.' * suite.PRINTED_CHARACTERS}end\n", "warned\n")
 
