@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from random import Random
 from time import perf_counter
 
+import httpx
+
 from evaluation.serving.clients import drawn_with_gzip
-from evaluation.serving.connection import unpacked
+from tests.audit.exchange import Exchange, refuse_huge
 
 RANDOM = Random()
 LARGEST_BYTES = 4 << 20
@@ -18,48 +20,38 @@ LARGEST_BYTES = 4 << 20
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """The count of each outcome (a status, `timeout` or `refused`); latencies and answers of the 200s."""
+    """The count of each outcome (a status, `timeout` or `refused`), and every exchange with status 200."""
 
     outcomes: dict[str, int]
-    latencies_ms: list[float]
-    answers: list[bytes]
+    exchanges: list[Exchange]
 
     def bodies(self) -> set[bytes]:
         """The distinct bodies of the 200s, decompressed."""
-        return {body_of(answer) for answer in set(self.answers)}
+        return {one.body() for one in self.exchanges}
 
     @property
     def answered(self) -> int:
         """The number of requests that were answered with status 200."""
         return self.outcomes.get("200", 0)
 
-    def p95_ms(self) -> float | None:
-        """The 95th percentile of the latencies; None unless every request was answered with status 200."""
-        if self.answered != sum(self.outcomes.values()) or not self.latencies_ms:
-            return None
-        return sorted(self.latencies_ms)[int(0.95 * (len(self.latencies_ms) - 1))]
+
+class Wire:
+    """The part of a socket that http.client needs, with an answer in it."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.answer = answer
+
+    def makefile(self, *_: object) -> io.BytesIO:
+        """What http.client reads."""
+        return io.BytesIO(self.answer)
 
 
-def body_of(answer: bytes) -> bytes:
-    """The decompressed body of an answer, which is given as bytes from the wire."""
-
-    class Wire:
-        """The part of a socket that http.client needs."""
-
-        def makefile(self, *_: object) -> io.BytesIO:
-            return io.BytesIO(answer)
-
-    response = http.client.HTTPResponse(Wire())  # type: ignore[arg-type]
-    response.begin()
-    body = response.read()
-    return unpacked(body) if response.getheader("content-encoding") == "gzip" else body
-
-
-async def ask(port: int, request: str) -> tuple[int, bytes]:
-    """Status and whole answer of one request on a new connection.
+async def ask(port: int, request: str) -> Exchange:
+    """One request on a new connection, and its answer.
 
     A request is a path to GET, or a method, a path and a JSON body with spaces between them.
     """
+    started = perf_counter()
     method, path, body = f"{'GET ' if request.startswith('/') else ''}{request} ".split(" ", 2)
     body = body.strip()
     named = {**drawn_with_gzip(RANDOM), "Accept-Encoding": "gzip"}
@@ -76,8 +68,21 @@ async def ask(port: int, request: str) -> tuple[int, bytes]:
             received += chunk
             if len(received) > LARGEST_BYTES:
                 raise ValueError(f"an answer of more than {LARGEST_BYTES:,} bytes")
-        answer = bytes(received)
-        return int(answer.split(b" ", 2)[1]), answer
+        response = http.client.HTTPResponse(Wire(bytes(received)), method=method)  # type: ignore[arg-type]
+        response.begin()
+        sent = response.read()
+        refuse_huge(sent, response.getheader("content-encoding"))
+        return Exchange(
+            method,
+            path,
+            httpx.Headers(named),
+            body.encode(),
+            response.status,
+            httpx.Headers(response.getheaders()),
+            sent,
+            perf_counter() - started,
+            alone=False,
+        )
     finally:
         writer.close()
 
@@ -85,26 +90,23 @@ async def ask(port: int, request: str) -> tuple[int, bytes]:
 async def send(port: int, paths: list[str], deadline_s: float) -> Burst:
     """Request all paths at once, each with the same deadline."""
     outcomes: Counter[str] = Counter()
-    latencies: list[float] = []
-    answers: list[bytes] = []
+    exchanges: list[Exchange] = []
 
     async def one(path: str) -> None:
-        started = perf_counter()
         try:
             async with asyncio.timeout(deadline_s):
-                status, answer = await ask(port, path)
+                exchange = await ask(port, path)
         except TimeoutError:
             outcomes["timeout"] += 1
-        except (OSError, IndexError, ValueError):
+        except (OSError, http.client.HTTPException, ValueError):
             outcomes["refused"] += 1
         else:
-            outcomes[str(status)] += 1
-            if status == 200:
-                latencies.append((perf_counter() - started) * 1000)
-                answers.append(answer)
+            outcomes[str(exchange.status)] += 1
+            if exchange.status == 200:
+                exchanges.append(exchange)
 
     await asyncio.gather(*(one(path) for path in paths))
-    return Burst(dict(outcomes), latencies, answers)
+    return Burst(dict(outcomes), exchanges)
 
 
 def burst(port: int, paths: list[str], deadline_s: float) -> Burst:

@@ -22,7 +22,7 @@ from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench, open_workbench
 from tests.audit.auditor import Auditor, ServerAudit
 from tests.audit.transport import AuditedTransport, UnderWay
-from tests.burst import burst
+from tests.burst import Burst, burst
 from tests.observing import Observer, until
 from tests.results import ResultFile, criterion_of
 
@@ -78,6 +78,12 @@ class Subject:
         with psycopg.connect(self.stage.admin_url, autocommit=True, options=NO_LONG_WAIT) as connection:
             cursor = connection.execute(query.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
+
+    def burst(self, paths: list[str], deadline_s: float) -> Burst:
+        """GET all paths at once, while nobody writes; what was answered is audited."""
+        sent = burst(self.server.port, paths, deadline_s)
+        self.audit.report_all(sent.exchanges)
+        return sent
 
     def new_product(self, **fields: object) -> dict[str, Any]:
         """Create a product through the API."""

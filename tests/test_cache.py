@@ -11,7 +11,6 @@ import redis
 
 from tests.audit.bodies import relative
 from tests.audit.tables import LIFETIME_S
-from tests.burst import burst
 from tests.conftest import EMPTY_CATEGORY, HOST, Subject, pages, subject_on
 from tests.observing import until
 from tests.passing_time import field_lifetimes_ms, pass_time
@@ -165,5 +164,5 @@ def test_different_listings_are_never_mistaken_for_each_other(shared: Subject) -
         assert len(shared.json(f"/products?{query}")["items"]) == limit, query
     for path, ids in expected.items():
         assert [item["id"] for item in shared.json(path)["items"]] == ids, path
-    at_once = burst(shared.server.port, [f"/products?limit={n}&category_id=13" for n in range(1, 13)], 15)
+    at_once = shared.burst([f"/products?limit={n}&category_id=13" for n in range(1, 13)], 15)
     assert sorted(len(json.loads(body)["items"]) for body in at_once.bodies()) == [*range(1, 13)]

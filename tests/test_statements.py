@@ -9,7 +9,6 @@ from itertools import count, islice
 import pytest
 
 from evaluation.database.plans import QueryPlan
-from tests.burst import burst
 from tests.conftest import Subject, holding_table, subject_on
 from tests.faulty_redis import refusing_url
 from tests.observing import BUDGET
@@ -30,7 +29,7 @@ def test_five_hundred_clients_on_one_cold_page_are_answered_by_few_statements(
             asked.get("/products?limit=3")  # By now the server has had the chance to notice.
         with asked.observer.counted() as spent:
             with holding_table(asked) if held_s else nullcontext():
-                sent = executor.submit(burst, asked.server.port, ["/products?limit=20"] * 500, 6 + held_s)
+                sent = executor.submit(asked.burst, ["/products?limit=20"] * 500, 6 + held_s)
                 time.sleep(held_s)
             answers = sent.result()
 

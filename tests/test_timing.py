@@ -11,7 +11,6 @@ import pytest
 from tests.audit import log_lines
 from tests.audit.log_lines import Request
 from tests.audit.tables import LIFETIME_S
-from tests.burst import burst
 from tests.conftest import AUDITOR, Subject, holding_table
 from tests.observing import until
 from tests.passing_time import pass_time
@@ -88,7 +87,7 @@ def test_answers_that_cost_nothing_are_logged_too(own: Subject) -> None:
 def test_many_requests_at_a_time_have_a_line_each(own: Subject) -> None:
     for path in ("/products/1111", "/products?limit=2&category_id=9", "/nowhere"):
         own.get(path)
-        assert sum(burst(own.server.port, [path] * AT_ONCE, 30).outcomes.values()) == AT_ONCE
+        assert sum(own.burst([path] * AT_ONCE, 30).outcomes.values()) == AT_ONCE
 
         def lines(path: str = path.partition("?")[0]) -> list[str]:
             return lines_about(own, "GET", path)

@@ -92,6 +92,11 @@ class ServerAudit:
         with self.auditor.lock:
             self.check(exchange)
 
+    def report_all(self, exchanges: Iterable[Exchange]) -> None:
+        """Check reads that were under way at the same time, while nobody wrote."""
+        for exchange in exchanges:
+            self.report(exchange)
+
     def check(self, exchange: Exchange) -> None:
         """The same, while nobody else does."""
         is_write = exchange.method not in ("GET", "HEAD") and exchange.status not in REFUSED

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from evaluation.serving import connection
+
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
@@ -78,6 +80,16 @@ def unpacked(sent: bytes) -> bytes:
 def parsed(body: bytes) -> Any:
     """JSON parsed; not to be changed."""
     return json.loads(body)
+
+
+def refuse_huge(sent: bytes, encoding: str | None) -> None:
+    """ValueError when a body unpacks to more than any right one; what else is wrong, the auditor says."""
+    try:
+        connection.unpacked(sent if encoding == "gzip" else b"")
+    except connection.TooLargeError as error:
+        raise ValueError(str(error)) from error
+    except connection.AnswerError:
+        pass
 
 
 SHOWN = ("content-type", "content-length", "content-encoding", "etag", "cache-control", "vary")

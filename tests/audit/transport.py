@@ -9,8 +9,8 @@ from random import Random
 import httpx
 
 from evaluation.serving.clients import drawn
-from evaluation.serving.connection import DEADLINE_S, LARGEST_BYTES, AnswerError, TooLargeError, unpacked
-from tests.audit.exchange import Exchange
+from evaluation.serving.connection import DEADLINE_S, LARGEST_BYTES
+from tests.audit.exchange import Exchange, refuse_huge
 from tests.observing import Observer
 
 
@@ -26,11 +26,9 @@ def whole(response: httpx.Response, deadline: float) -> bytes:
                 raise httpx.ReadTimeout(f"the answer did not end within {DEADLINE_S:.0f} s")
     sent = bytes(received)
     try:
-        unpacked(sent if response.headers.get("content-encoding") == "gzip" else b"")
-    except TooLargeError as error:
+        refuse_huge(sent, response.headers.get("content-encoding"))
+    except ValueError as error:
         raise httpx.ReadError(str(error)) from error
-    except AnswerError:
-        pass  # The auditor says what is wrong with it.
     return sent
 
 
