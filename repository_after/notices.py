@@ -8,6 +8,7 @@ from collections.abc import Callable
 import asyncpg
 
 from .config import DATABASE_URL
+from .next_call import NextCall
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,8 @@ class Notices:
         self.heard = heard
         self.connection: asyncpg.Connection | None = None
         self.listening: asyncio.Task[None] | None = None
+        # The connection takes one statement at a time, and one tells of all writes before it.
+        self.notifies = NextCall(self.notify)
 
     async def open(self) -> None:
         """Begin to listen; a Postgres that does not answer at once is asked again later."""
@@ -51,6 +54,10 @@ class Notices:
 
     async def tell(self) -> None:
         """Let every process that listens know that pages from before are not good any more."""
+        await self.notifies.ask()
+
+    async def notify(self) -> None:
+        """Send one notice, if there is a connection."""
         if self.connection is not None:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await self.connection.execute(f"NOTIFY {CHANNEL}", timeout=TELLING_S)

@@ -1,5 +1,7 @@
 """What only the reference promises of freshness: no page outlives a write, whatever happens to Redis."""
 
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +13,7 @@ import pytest
 import redis
 
 from evaluation.serving.workbench import Stage, Workbench
-from evaluation.tests.served import REFERENCE, Served, holding, served
+from evaluation.tests.served import REFERENCE, ROOT, Served, holding, served
 from tests.faulty_redis import FaultyRedis
 from tests.observing import until
 
@@ -165,3 +167,34 @@ def test_the_claim_of_a_killed_process_holds_up_others_for_less_than_a_second(
         reader.json(path)
 
         assert time.monotonic() - started < 1
+
+
+TWO_NOTICES = """
+import asyncio
+from repository_after.notices import Notices
+
+async def main():
+    heard = []
+    notices = Notices(lambda: heard.append(None))
+    await notices.open()
+    first = asyncio.create_task(notices.tell())
+    for _ in range(3):
+        await asyncio.sleep(0)  # The first notice is on its way.
+    await asyncio.gather(first, notices.tell())
+    for _ in range(100):
+        await asyncio.sleep(0.02 if len(heard) < 2 else 0)
+    await notices.close()
+    print(len(heard))
+
+asyncio.run(main())
+"""
+
+
+def test_a_write_is_told_while_another_one_is(stage: Stage) -> None:
+    urls = {"DATABASE_URL": stage.url, "REDIS_URL": stage.redis_url}
+
+    heard = subprocess.run(
+        [sys.executable, "-c", TWO_NOTICES], cwd=ROOT, env=urls, capture_output=True, text=True, check=True
+    )
+
+    assert heard.stdout == "2\n"
