@@ -110,6 +110,28 @@ def test_whoever_writes_and_then_reads_sees_the_write_in_every_process(
         check_written(subject, path, kind, name)
 
 
+IN_A_ROW = 12
+
+
+@pytest.mark.criterion("API.6")
+def test_writes_in_a_row_are_all_seen(shared: Subject) -> None:
+    path, product = listed_by_all(shared)
+
+    for number in range(IN_A_ROW):
+        shared.http.put(f"/products/{product}", json={"name": f"Name {number}"}).raise_for_status()
+        assert [item["name"] for item in shared.json(path)["items"]] == [f"Name {number}"]
+
+
+@pytest.mark.criterion("R08.6")
+def test_writes_in_a_row_through_two_processes_are_all_seen(shared: Subject, second_server: Subject) -> None:
+    path, product = listed_by_all(shared, second_server)
+
+    for number in range(IN_A_ROW):
+        writer, reader = (shared, second_server) if number % 3 else (second_server, shared)
+        writer.http.put(f"/products/{product}", json={"name": f"Name {number}"}).raise_for_status()
+        assert [item["name"] for item in reader.json(path)["items"]] == [f"Name {number}"]
+
+
 @pytest.mark.criterion("R08.6")
 def test_a_write_is_seen_in_every_process_when_redis_has_lost_its_keys(
     shared: Subject, second_server: Subject
