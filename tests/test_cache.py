@@ -162,6 +162,9 @@ def test_different_listings_are_never_mistaken_for_each_other(shared: Subject) -
     # Alike once they are decoded.
     for limit, query in [(20, "x=1%26limit=7&category_id=6"), (7, "x=1&limit=7&category_id=6")] * 2:
         assert len(shared.json(f"/products?{query}")["items"]) == limit, query
+    # Parameters in capitals are unknown ones.
+    for spelled, number in (("LIMIT", 20), ("limit", 8), ("Limit", 20)) * 2:
+        assert len(shared.json(f"/products?{spelled}=8&category_id=7")["items"]) == number, spelled
     for path, ids in expected.items():
         assert [item["id"] for item in shared.json(path)["items"]] == ids, path
     at_once = shared.burst([f"/products?limit={n}&category_id=13" for n in range(1, 13)], 15)
