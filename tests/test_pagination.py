@@ -1,5 +1,7 @@
 """Walking through the catalog: R10."""
 
+import re
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,11 +9,13 @@ import psycopg
 import pytest
 
 from evaluation.database.dataset import SIZES
+from evaluation.database.plans import QueryPlan
 from evaluation.serving.workbench import Workbench
 from tests.conftest import EMPTY_CATEGORY, Subject, pages, subject_on
 
 GROWTH = {"products": 1.5, "inventory": 3.0}
 """Small tables are read by other plans from page to page: that is no growth with the depth."""
+FIRST_PAGES = 2
 LISTINGS = ["is_active=false&limit=20", "limit=2&category_id=11", "limit=1&category_id=5&is_active=false"]
 
 
@@ -20,19 +24,40 @@ LISTINGS = ["is_active=false&limit=20", "limit=2&category_id=11", "limit=1&categ
 def test_the_last_page_looks_at_no_more_rows_than_the_first(api: Subject, query: str) -> None:
     walk = pages(api, f"/products?{query}")
     costs: dict[str, list[float]] = {table: [] for table in GROWTH}
+    counts: dict[str, list[QueryPlan]] = defaultdict(list)
     while True:
         with api.observer.counted() as spent:
             page = next(walk, None)
         if page is None:
             break
-        plans = [plan for plan in spent.plans() if not plan.is_a_count()]
+        plans = spent.plans()
+        if len(costs["products"]) < FIRST_PAGES:
+            for plan in plans:
+                counts[without_numbers(plan.sql)].append(plan)
+        plans = [plan for plan in plans if not is_known_count(plan, counts[without_numbers(plan.sql)])]
         for table, rows in costs.items():
             rows.append(sum(plan.rows_examined(table) for plan in plans))
 
     assert len(costs["products"]) >= 5
     for table, rows in costs.items():
-        first = max(rows[:2])
+        first = max(rows[:FIRST_PAGES])
         assert max(rows) <= GROWTH[table] * first + 10, f"rows of {table} looked at, page by page: {rows}"
+
+
+def without_numbers(sql: str) -> str:
+    """A statement as it is for every page."""
+    return re.sub(r"\d+", "", sql)
+
+
+def is_known_count(plan: QueryPlan, first: list[QueryPlan]) -> bool:
+    """Whether a statement counts as it did for the first pages, and looks at no more rows: that is R11."""
+    return plan.is_a_count() and any(
+        all(
+            plan.rows_examined(table) <= growth * one.rows_examined(table) + 10
+            for table, growth in GROWTH.items()
+        )
+        for one in first
+    )
 
 
 @pytest.mark.criterion("R10.2")

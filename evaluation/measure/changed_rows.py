@@ -1,5 +1,6 @@
 """Rows that no candidate can know, and requests for them."""
 
+import math
 import random
 import secrets
 
@@ -23,13 +24,16 @@ where id %% 7 = %(rest)s;
 update categories set description = md5(id || %(salt)s) where id %% 5 = %(rest)s;
 update inventory set quantity = quantity + 1 + %(rest)s where product_id %% 2 = 0;
 insert into products (id, name, description, price, category_id)
-values (%(far)s, 'N' || md5(%(salt)s), %(salt)s, 7.5, 9);
-insert into inventory (product_id, quantity, reserved) values (%(far)s, 5, 2);
+select id, 'N' || md5(id || %(salt)s), %(salt)s, 7.5, 9 from unnest(%(far)s::int[]) id;
+insert into inventory (product_id, quantity, reserved) select id, 5, 2 from unnest(%(far)s::int[]) id;
 insert into reviews (product_id, author_id, rating, title, body, created_at)
-select %(far)s, 1 + n, 1 + n %% 5, 'T' || n, md5(%(salt)s || n), date_trunc('second', now())
-from generate_series(1, 90 + %(rest)s) n;
+select %(reviewed)s, 1 + n %% 500, 1 + n %% 5, 'T' || n, md5(%(salt)s || n), date_trunc('second', now())
+from generate_series(1, %(reviews)s) n;
 """
-"""The last product has a number and as many reviews as no seeded product has."""
+"""The far products have ids as no seeded product has, and one of them has as many reviews as none."""
+
+MOST_SEEDED_REVIEWS, MOST_REVIEWS = 50, 3_000
+ID_BITS = 31
 
 ROWS = """
 select (select count(*) from categories), (select count(*) from users), (select count(*) from products),
@@ -43,11 +47,27 @@ def row_counts(stage: Stage) -> tuple[int, ...]:
         return connection.execute(ROWS.encode()).fetchone() or ()
 
 
-def change_rows(stage: Stage) -> int:
-    """Change the seeded rows at random, so that no candidate can know them; return the last product's id."""
-    far = random.randint(1 << 22, (1 << 31) - 1)
-    values = {"salt": secrets.token_hex(8), "rest": secrets.randbelow(3), "far": far}
+def drawn_evenly(least: int, most: int) -> int:
+    """A number of any size: as often between 100 and 200 as between 1 000 and 2 000."""
+    return min(round(math.exp(random.uniform(math.log(least), math.log(most)))), most)
+
+
+def change_rows(stage: Stage) -> tuple[int, ...]:
+    """Change the seeded rows at random, so that no candidate can know them; return the far products' ids.
+
+    They are of every size that an id can have beyond the seeded ones.
+    """
     with psycopg.connect(stage.admin_url, autocommit=True) as connection:
+        [(last,)] = connection.execute("select max(id) from products").fetchall()
+        sizes = range(last.bit_length(), ID_BITS)
+        far = tuple(random.randint(1 << bits, (2 << bits) - 1) for bits in sizes)
+        values = {
+            "salt": secrets.token_hex(8),
+            "rest": secrets.randbelow(3),
+            "far": list(far),
+            "reviewed": random.choice(far),
+            "reviews": drawn_evenly(MOST_SEEDED_REVIEWS + 10, MOST_REVIEWS),
+        }
         for statement in CHANGES.split(";"):
             if statement.strip():
                 connection.execute(statement.encode(), values)
@@ -55,13 +75,13 @@ def change_rows(stage: Stage) -> int:
     return far
 
 
-def details(far: int) -> dict[str, str]:
-    """Paths of three random products and of the last, and the SQL that selects each."""
-    numbers = [*random.sample(range(100, 900), 3), far]
+def details(far: tuple[int, ...]) -> dict[str, str]:
+    """Paths of three random products and of the far ones, and the SQL that selects each."""
+    numbers = [*random.sample(range(100, 900), 3), *far]
     return {f"/products/{number}": f"where id = {number}" for number in numbers}
 
 
-def random_requests(far: int) -> dict[str, tuple[str, str]]:
+def random_requests(far: tuple[int, ...]) -> dict[str, tuple[str, str]]:
     """Paths that nobody can foresee, the criteria of their budgets, and the SQL that selects the products."""
     found = {}
     for category in random.sample(range(14, 40), 3):
@@ -71,7 +91,7 @@ def random_requests(far: int) -> dict[str, tuple[str, str]]:
         found[path] = ("R02.1", f"{where} order by id limit {limit}")
     one, *several = random.sample(range(1100, 1900), 12)
     found[f"/products/{one}"] = ("R02.2", f"where id = {one}")
-    listed = ",".join(map(str, [*several, far]))
+    listed = ",".join(map(str, [*several, *far]))
     found[f"/products/batch?ids={listed}"] = (
         "R02.2",
         f"where id in ({listed}) order by array_position(array[{listed}], id)",

@@ -109,12 +109,12 @@ def files_changed(before: dict[Path, str], candidate: Path) -> list[Signal]:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One server that is observed, the id of its last product, and what was found so far."""
+    """One server that is observed, the ids of its far products, and what was found so far."""
 
     server: Server
     stage: Stage
     meter: Meter
-    far: int
+    far: tuple[int, ...]
     signals: list[Signal]
     broken: list[Broken]
 
