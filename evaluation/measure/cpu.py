@@ -4,9 +4,9 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,13 @@ def measure_cpu(stage: Stage, candidate: Path) -> tuple[CpuCost, tuple[Broken, .
             failure = "timeout" if isinstance(error.__cause__, TimeoutError) else str(error)
             return CpuCost(SCENARIO, 0, None, None, {failure: 1}), ()
         is_slow = first_s > SLOW_S
-        with stage.serving(candidate, options=("--null", str(size))) as null:
-            cost = cost_beside(server, null, is_slow=is_slow)
-        return cost, broken_under_load(stage, server, cost.requests, 1 if is_slow else CLIENTS)
+        clients = 1 if is_slow else CLIENTS
+
+        def compare(null_first: bool) -> CpuCost:
+            return compared(stage, server, size, clients, null_first=null_first)
+
+        cost = best_of(compare, is_slow=is_slow)
+        return cost, broken_under_load(stage, server, cost.requests, clients)
 
 
 def first_page(server: Server) -> tuple[int, float]:
@@ -58,40 +62,63 @@ def first_page(server: Server) -> tuple[int, float]:
     return len(answer.sent), answer.ms / 1000
 
 
-def cost_beside(server: Server, null: Server, *, is_slow: bool) -> CpuCost:
+@dataclass(frozen=True, slots=True)
+class CpuRound:
+    """What one server answered in a round, and the CPU time that it and all that it started used."""
+
+    outcomes: dict[str, int]
+    used_us: float
+
+    @property
+    def answers(self) -> int:
+        """How many requests were answered with the page."""
+        return sum(self.outcomes.get(name, 0) for name in ANSWERED)
+
+    def us_per_answer(self) -> float | None:
+        """Microseconds of CPU time for each answer; None without one."""
+        return round(self.used_us / self.answers, 2) if self.answers else None
+
+
+def best_of(compare: Callable[[bool], CpuCost], *, is_slow: bool) -> CpuCost:
     """The cheapest of a few comparisons: a busy machine makes an answer dearer, and never cheaper.
 
     The outcomes are those of all comparisons. There is no other after one without an answer.
     """
-    found = [compared(server, null, 1 if is_slow else CLIENTS, null_first=False)]
+    found = [compare(False)]
     while found[-1].requests and len(found) < COMPARISONS and not is_slow:
-        found.append(compared(server, null, CLIENTS, null_first=len(found) % 2 == 1))
+        found.append(compare(len(found) % 2 == 1))
     answered = [one for one in found if one.candidate_us is not None and one.null_us]
     best = min(answered or found, key=lambda one: (one.candidate_us or 0) / (one.null_us or 1))
     outcomes = sum((Counter(one.outcomes) for one in found), Counter[str]())
     return replace(best, requests=sum(one.requests for one in found), outcomes=dict(outcomes))
 
 
-def compared(server: Server, null: Server, clients: int, *, null_first: bool) -> CpuCost:
-    """One round of each server; what it and all that it started used is divided by its answers."""
-    results: dict[Server, dict[str, Any]] = {}
-    used: dict[Server, float] = {}
-    for one in (null, server) if null_first else (server, null):
-        # The candidate stands still while the null server is measured, and cannot keep it busy.
-        with paused(family(server)) if one is null else nullcontext():
-            before = cpu_us(one)
-            [results[one]] = run_client([plan(one, clients)])
-            used[one] = cpu_us(one) - before
-    answers = {one: sum(results[one]["outcomes"].get(name, 0) for name in ANSWERED) for one in results}
-    if not answers[null]:
-        raise InfrastructureError(f"the null server did not answer: {results[null]['outcomes']}")
-    return CpuCost(
-        SCENARIO,
-        answers[server],
-        round(used[server] / answers[server], 2) if answers[server] else None,
-        round(used[null] / answers[null], 2),
-        results[server]["outcomes"],
-    )
+def compared(stage: Stage, server: Server, size: int, clients: int, *, null_first: bool) -> CpuCost:
+    """One round of the candidate and of the null server."""
+    null = null_beside(stage, server, size, clients) if null_first else None
+    candidate = cpu_round(server, clients)
+    null = null or null_beside(stage, server, size, clients)
+    if not null.answers:
+        raise InfrastructureError(f"the null server did not answer: {null.outcomes}")
+    null_us, candidate_us = null.us_per_answer(), candidate.us_per_answer()
+    return CpuCost(SCENARIO, candidate.answers, candidate_us, null_us, candidate.outcomes)
+
+
+def null_beside(stage: Stage, server: Server, size: int, clients: int) -> CpuRound:
+    """One round of a null server that sends as many bytes.
+
+    The candidate stands still from before its start to its end, and cannot keep it busy.
+    """
+    null_server = ("--null", str(size))
+    with paused(family(server)), stage.serving(server.directory, options=null_server) as null:
+        return cpu_round(null, clients)
+
+
+def cpu_round(server: Server, clients: int) -> CpuRound:
+    """Ask for the warm first page with so many clients."""
+    before = cpu_us(server)
+    [result] = run_client([plan(server, clients)])
+    return CpuRound(result["outcomes"], cpu_us(server) - before)
 
 
 def plan(server: Server, clients: int) -> dict[str, Any]:
