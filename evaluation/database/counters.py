@@ -57,7 +57,14 @@ and state in ('active', 'idle in transaction')
 """
 
 
-ROLLED_BACK = "select xact_rollback from pg_stat_database where datname = %(stage)s"
+ROLLED_BACK = r"""
+select (select xact_rollback from pg_stat_database where datname = %(stage)s)
+     + coalesce(sum(s.calls), 0)::bigint
+from pg_stat_statements s
+join pg_database d on d.oid = s.dbid
+join pg_roles r on r.oid = s.userid
+where %(stage)s in (d.datname, r.rolname) and s.query ~* '\mrollback\s+((work|transaction)\s+)?to\M'
+"""
 SESSIONS = "select count(*) from pg_stat_activity where usename = %(stage)s"
 
 
@@ -114,7 +121,7 @@ class Counters:
         return row[0] if row else 0
 
     def rolled_back(self) -> int:
-        """The number of transactions in the stage's database that failed or were rolled back."""
+        """How many transactions in the stage's database failed or were rolled back, to savepoints too."""
         row = self.connection.execute(ROLLED_BACK, self.names).fetchone()
         return row[0] if row else 0
 

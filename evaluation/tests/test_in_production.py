@@ -23,6 +23,15 @@ FAILING = """for _ in range(limit):
                 except Exception:
                     pass"""
 
+CAUGHT = """async with writing_session() as db:
+            for _ in range(limit):
+                try:
+                    async with db.begin_nested():
+                        await db.execute(__import__("sqlalchemy").text("select 1 / 0"))
+                except Exception:
+                    pass
+            await db.commit()"""
+
 
 def doing(what: str) -> tuple[tuple[str, str, str], ...]:
     """Changes that let every listing do something first where nobody watches."""
@@ -35,10 +44,11 @@ def doing(what: str) -> tuple[tuple[str, str, str], ...]:
         ((), []),
         (doing(ONE_BY_ONE), ["R02.1"]),
         (doing(FAILING), ["R02.1"]),
+        (doing(CAUGHT), ["R02.1"]),
         (doing("os._exit(3)"), ["API.2"]),
         (doing("raise ValueError('here alone')"), ["API.2"]),
     ],
-    ids=["well-behaved", "one by one", "failing", "dies", "breaks"],
+    ids=["well-behaved", "one by one", "failing", "failing behind savepoints", "dies", "breaks"],
 )
 def test_what_a_candidate_sends_only_in_production_is_counted(
     bench: Workbench,
