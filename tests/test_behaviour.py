@@ -102,6 +102,7 @@ def test_a_product_is_what_the_database_holds(api: Subject, product_id: int) -> 
 
 
 EXTREMES = (
+    "delete from products where id between 61 and 1940",  # The listing of all is walked through quickly.
     "insert into products (id, name, description, price, category_id, is_active) values "
     "(2147483646, repeat('n', 200), repeat('é', 10000), 99999999.99, 42, true), "
     "(2147483647, 'x', '', 0, 42, false), (5000001, E'\\u2028 \\\\ \\u0001', E'\\t', 0.01, 42, true), "
@@ -110,6 +111,7 @@ EXTREMES = (
     "(2147483646, 1000000000, 0), (5000001, 0, 1000000000)",
     "insert into reviews (product_id, author_id, rating, title, body) "
     "select 2147483646, 1 + n %% 500, 1 + n %% 5, 't' || n, repeat('b', n) from generate_series(1, 300) n",
+    "analyze products",  # As autovacuum would: the total may be an estimate.
 )
 """Rows that the contract allows and the data set does not have: ids, lengths, amounts, many reviews."""
 
