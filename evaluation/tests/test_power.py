@@ -105,6 +105,13 @@ def test_a_candidate_has_power_over_the_keys_of_its_own_redis_database_alone(
         assert client.get("mine") == b"1"
 
 
+def test_a_candidate_has_no_power_over_the_redis_database_in_which_connections_begin(stage: Stage) -> None:
+    url = urlsplit(stage.redis_url)._replace(path="").geturl()
+
+    with redis.Redis.from_url(url) as client, pytest.raises(redis.exceptions.NoPermissionError):
+        client.set("a mark", 1)
+
+
 def test_a_redis_database_that_was_emptied_is_still_taken(bench: Workbench) -> None:
     with bench.stage(SIZES["small"]) as first:
         with redis.Redis.from_url(first.redis_url) as client:
