@@ -67,8 +67,8 @@ def redis_user(url: str, number: str, name: str, password: str) -> Iterator[None
 def create_redis_user(client: redis.Redis, number: str, name: str, password: str) -> None:
     """Create a user who has RIGHTS in one database.
 
-    Where the server knows no rights to databases, as Redis and Valkey before 9.1, the user may use the database
-    in which every connection begins as well.
+    Where the server knows no rights to databases, as Redis and Valkey before 9.1, the user may also use the
+    database in which every connection begins.
     """
     command = ("ACL", "SETUSER", name, "on", f">{password}", *RIGHTS, f"+select|{number}")
     try:
