@@ -7,6 +7,7 @@ from threading import Event
 
 from evaluation.candidates.fingerprint import fingerprint
 from evaluation.measure.in_production import count_in_production
+from evaluation.measure.patience import wait_for_connections
 from evaluation.measure.real_minute import observe_real_minute
 from evaluation.measure.settings import Progress
 from evaluation.measure.suite import run_suite
@@ -56,12 +57,13 @@ def observe(
     """Run the suite and look at the candidate in other ways at the same time: no speed is measured."""
     progress(f"{candidate.name}: running the suite")
     services, files = bench.services, fingerprint(candidate)
-    with ThreadPoolExecutor(3) as executor:
+    with ThreadPoolExecutor(4) as executor:
         tampering = executor.submit(look_for_tampering, bench, candidate)
         production = executor.submit(count_in_production, bench, candidate)
+        patience = executor.submit(wait_for_connections, bench, candidate, interrupted)
         minute = executor.submit(observe_real_minute, bench, candidate, seed, interrupted)
         suite = run_suite(candidate, services.postgres_url, services.redis_url, bench.folder, seed)
     found = tampering.result()
     signals = (*found.signals, *files_changed(files, candidate))
-    found = Findings(signals, (*found.broken, *production.result()))
+    found = Findings(signals, (*found.broken, *production.result(), *patience.result()))
     return Behaviour(suite, found, minute.result())

@@ -163,6 +163,7 @@ def test_a_suite_that_lost_its_services_is_not_counted(monkeypatch: pytest.Monke
     monkeypatch.setattr(behaviour, "run_suite", interrupted)
     monkeypatch.setattr(behaviour, "look_for_tampering", lambda *_: Findings((), ()))
     monkeypatch.setattr(behaviour, "count_in_production", lambda *_: ())
+    monkeypatch.setattr(behaviour, "wait_for_connections", lambda *_: ())
     monkeypatch.setattr(behaviour, "observe_real_minute", lambda *_: None)
     bench: Any = SimpleNamespace(
         services=SimpleNamespace(postgres_url="", redis_url=""),
