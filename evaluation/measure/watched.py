@@ -12,7 +12,7 @@ from evaluation.serving.workbench import Stage
 WARMING = ("/categories", "/products?limit=2", "/products/batch?ids=1,2", "/products/1001", "/products/1002")
 ROUNDS, TURNS = 3, 9
 """A difference counts when it shows in every round; one turn is one product, asked of both."""
-SLOWER, SLOWER_AT_LEAST_MS = 5.0, 50.0
+SLOWER, SLOWER_AT_LEAST_MS = 2.5, 50.0
 
 
 def compare_watched(stage: Stage, directory: Path) -> list[Signal]:
