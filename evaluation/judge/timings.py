@@ -87,6 +87,7 @@ def evidence(sample: LoadSample) -> dict[str, object]:
         "share_of_null": share(sample.rounds, sample.null_rounds),
         "share_of_ceiling": share(sample.rounds, sample.ceiling_rounds),
         "times_the_floor": times(sample.rounds, sample.floor_rounds),
+        "share_of_floor": share(sample.rounds, sample.floor_rounds),
         "hit_ratio": sample.hit_ratio,
         "noise": noise(sample.null_rounds),
         "null_against_itself": again,

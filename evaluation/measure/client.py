@@ -1,14 +1,13 @@
 """The load client: one process on uvloop that reads a JSON list of plans and writes a list of results.
 
 `rounds.py` runs it as `python -m evaluation.measure.client`. Bodies are read but not decompressed; some are
-kept, so that their content can be checked after the measurement.
+kept, so that their content can be checked after the measurement. A plan with a statement goes to Postgres.
 """
 
 import asyncio
 import base64
 import json
 import math
-import resource
 import sys
 import time
 from collections import deque
@@ -19,7 +18,8 @@ from typing import Any
 import httptools
 import uvloop
 
-from evaluation.measure.traffic import LoadPlan, Request, Result
+from evaluation.measure.statements import cpu_seconds, run_statements
+from evaluation.measure.traffic import LoadPlan, Request, Result, StatementPlan
 from evaluation.serving.clients import drawn_with_gzip
 
 BUFFER_BYTES = 1 << 18
@@ -266,16 +266,16 @@ def headers_of_a_client(port: int) -> bytes:
     return "".join(f"{name}: {value}\r\n" for name, value in found.items()).encode()
 
 
-def cpu_seconds() -> float:
-    """CPU time that this process has used so far."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+async def run(plan: dict[str, Any]) -> Result:
+    """Run one plan of either kind."""
+    if "statement" in plan:
+        return await run_statements(StatementPlan(**plan))
+    return await Load(LoadPlan(**plan)).run()
 
 
 def main() -> None:
     """Read the plans, run them one after another, write the results."""
-    plans = [LoadPlan(**plan) for plan in json.load(sys.stdin)]
-    results = [uvloop.run(Load(plan).run()) for plan in plans]
+    results = [uvloop.run(run(plan)) for plan in json.load(sys.stdin)]
     # In one piece: what `json.dump` wrote in many was seen to reach a pipe with parts missing.
     sys.stdout.buffer.write(json.dumps([asdict(result) for result in results]).encode())
 

@@ -13,7 +13,7 @@ from evaluation.measure.answers import check_bodies
 from evaluation.measure.rounds import round_of, round_of_ms, run_client, run_observed, sample
 from evaluation.measure.scenarios import CLIENTS, FIRST_PAGE, ROUNDS, Scenario, gets
 from evaluation.measure.settings import Progress
-from evaluation.measure.yardsticks import Floor
+from evaluation.measure.yardsticks import FirstPage
 from evaluation.records import LoadSample, Round
 from evaluation.serving.connection import Answer, Connection
 from evaluation.serving.server import Server
@@ -76,7 +76,7 @@ def stampede_plan(servers: Sequence[Server]) -> dict[str, Any]:
 
 async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
     """One client requests the first page after every expiry; the one statement is timed alternately."""
-    floor = await Floor.open(stage.admin_url)
+    floor = await FirstPage.open(stage.admin_url)
     counters, cpu_s = stage.counters(), server.cpu_seconds()
     before = counters.snapshot()
     outcomes = Counter[str]()

@@ -136,13 +136,20 @@ def measure_scenario(targets: Targets, kind: Scenario) -> LoadSample:
     ports = {"candidate": [server.port for server in servers]}
     if kind.beside_null:
         ports["null"] = [targets.null.port]
+    if kind.floor is not None:
+        ports["floor"] = []
     if kind.name == "hot":
         ports["null_again"] = [targets.null.port]
         if targets.nginx_port is not None:
             ports["ceiling"] = [targets.nginx_port]
     order = [name for n in range(kind.rounds) for name in (list(ports) if n % 2 == 0 else reversed(ports))]
     turns = [order[:number].count(name) for number, name in enumerate(order)]
-    plans = [plan_of_round(kind, ports[name], name, turn) for name, turn in zip(order, turns, strict=True)]
+    plans = [
+        plan_of_floor(targets.stage.admin_url, kind, turn)
+        if name == "floor"
+        else plan_of_round(kind, ports[name], name, turn)
+        for name, turn in zip(order, turns, strict=True)
+    ]
     seen = run_observed(targets.stage, servers, plans)
     by_target = {
         name: [result for result, target in zip(seen.results, order, strict=True) if target == name]
@@ -155,6 +162,7 @@ def measure_scenario(targets: Targets, kind: Scenario) -> LoadSample:
         null_rounds=tuple(map(round_of, by_target.get("null", []))),
         null_again_rounds=tuple(map(round_of, by_target.get("null_again", []))),
         ceiling_rounds=tuple(map(round_of, by_target.get("ceiling", []))),
+        floor_rounds=tuple(map(round_of, by_target.get("floor", []))),
     )
 
 
@@ -171,6 +179,20 @@ def plan_of_round(kind: Scenario, ports: list[int], target: str, turn: int) -> d
         "warm_up_s": max(WARM_UP_S, kind.warm_up_s if is_candidate and turn == 0 else 0.0),
         "patience_s": PATIENCE_S,
         "keep_every": kind.keep_every,
+    }
+
+
+def plan_of_floor(url: str, kind: Scenario, turn: int) -> dict[str, Any]:
+    """The plan of one round of the statement that makes what the scenario asks for."""
+    assert kind.floor is not None
+    return {
+        "url": url,
+        "statement": kind.floor.statement,
+        "arguments": kind.floor.arguments,
+        "clients": kind.clients,
+        "seconds": kind.round_s,
+        "first": turn * len(kind.requests) // kind.rounds,
+        "warm_up_s": WARM_UP_S,
     }
 
 

@@ -6,6 +6,8 @@ from itertools import product
 from random import Random
 from typing import Any
 
+from evaluation.measure.yardsticks import BATCH_AS_JSON, PAGE_AS_JSON, PRODUCT_AS_JSON
+
 SEED = 847
 ROUNDS = 5
 CLIENTS = 500
@@ -26,7 +28,7 @@ class Scenario:
 
     `checked` is true when kept bodies can be compared with the tables. `warm_up_s` precedes the first round
     and is not measured. With `rate_per_s` the loop is open: requests are due at that rate, whether or not
-    earlier ones were answered.
+    earlier ones were answered. `floor` is the statement that makes the same answers as JSON.
     """
 
     name: str
@@ -40,16 +42,30 @@ class Scenario:
     rate_per_s: float | None = None
     processes: int = 1
     beside_null: bool = True
+    floor: "Floor | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """One statement, and its arguments for each of the requests of a scenario, in the same order."""
+
+    statement: str
+    arguments: list[list[Any]]
+
+
+def filters(limits: range) -> list[tuple[int, int, bool]]:
+    """Limit, category and activity of many different listings, in an order that the seed fixes."""
+    found = list(product(limits, range(1, 43), (True, False)))
+    Random(SEED).shuffle(found)
+    return found
 
 
 def listings(limits: range) -> list[str]:
-    """Paths of many different listings, in an order that the seed fixes."""
-    paths = [
-        f"/products?limit={limit}&category_id={category}&is_active={active}"
-        for limit, category, active in product(limits, range(1, 43), ("true", "false"))
+    """Paths of the listings that these filters name."""
+    return [
+        f"/products?limit={limit}&category_id={category}&is_active={str(active).lower()}"
+        for limit, category, active in filters(limits)
     ]
-    Random(SEED).shuffle(paths)
-    return paths
 
 
 def gets(paths: list[str], **headers: str) -> list[dict[str, Any]]:
@@ -82,7 +98,8 @@ def scenarios(products: int, first_ids: list[int], far_pages: list[str], etag: s
     """All scenarios that run on a warm server; `load.py` adds those that need a fresh one."""
     generator = Random(SEED)
     ids = [generator.randrange(1, products + 1) for _ in range(REQUESTS)]
-    batches = [",".join(str(n) for n in generator.sample(range(1, products + 1), 20)) for _ in range(500)]
+    batches = [generator.sample(range(1, products + 1), 20) for _ in range(500)]
+    cold = range(30, 101)
     return [
         # The scenario that decides R01 has more rounds: a shared machine can be slow for seconds at a time.
         Scenario("hot", gets([FIRST_PAGE]), round_s=0.4, rounds=11),
@@ -93,14 +110,27 @@ def scenarios(products: int, first_ids: list[int], far_pages: list[str], etag: s
         Scenario("popular", gets(popular_paths()), warm_up_s=8.0, round_s=1.0),
         Scenario("deep", gets(far_pages), checked=False),
         Scenario(
-            "detail", gets([f"/products/{number}" for number in ids]), clients=FEW_CLIENTS, beside_null=False
+            "detail",
+            gets([f"/products/{number}" for number in ids]),
+            clients=FEW_CLIENTS,
+            beside_null=False,
+            floor=Floor(PRODUCT_AS_JSON, [[number] for number in ids]),
         ),
         Scenario(
             "batch",
-            gets([f"/products/batch?ids={batch}" for batch in batches]),
+            gets([f"/products/batch?ids={','.join(map(str, batch))}" for batch in batches]),
             clients=FEW_CLIENTS,
             beside_null=False,
+            floor=Floor(BATCH_AS_JSON, [[batch] for batch in batches]),
         ),
-        Scenario("cold", gets(listings(range(30, 101))), clients=FEW_CLIENTS, beside_null=False),
+        Scenario(
+            "cold",
+            gets(listings(cold)),
+            clients=FEW_CLIENTS,
+            beside_null=False,
+            floor=Floor(
+                PAGE_AS_JSON, [[category, active, limit] for limit, category, active in filters(cold)]
+            ),
+        ),
         Scenario("mixed", mixed_requests(first_ids), checked=False, keep_every=20),
     ]

@@ -47,6 +47,22 @@ class LoadPlan:
     keep_every: int = 500
 
 
+@dataclass(frozen=True, slots=True)
+class StatementPlan:
+    """A load on Postgres alone: `clients` connections run one statement, with one set of arguments each time.
+
+    The sets come in order, starting at `first`, in an endless cycle. The loop is closed.
+    """
+
+    url: str
+    statement: str
+    arguments: list[list[Any]]
+    clients: int
+    seconds: float
+    first: int = 0
+    warm_up_s: float = 0.0
+
+
 @dataclass(slots=True)
 class Result:
     """The result without the warm-up: latencies in ms of the 200s and 304s, and the count of each outcome."""

@@ -32,10 +32,16 @@ http {{
 }}
 """
 
-FIRST_PAGE_AS_JSON = f"""
-select json_build_object('items', (select json_agg(item) from (
-    {PRODUCT} where is_active order by id limit 20) as page (item)))::text
-"""
+
+def as_json(rest: str) -> str:
+    """The statement that builds a list of products as JSON; `rest` says which."""
+    return f"select (select json_agg(item) from ({PRODUCT} {rest}) as page (item))::text"
+
+
+FIRST_PAGE_AS_JSON = as_json("where is_active order by id limit 20")
+PRODUCT_AS_JSON = as_json("where id = $1::int")
+BATCH_AS_JSON = as_json("where id = any($1::int[])")
+PAGE_AS_JSON = as_json("where category_id = $1::int and is_active = $2::bool order by id limit $3::int")
 
 
 @contextmanager
@@ -69,14 +75,14 @@ def answers(port: int, pid: int) -> None:
         connection.close()
 
 
-class Floor:
+class FirstPage:
     """The first page, built as JSON by one statement over asyncpg: the least cost of a cold page."""
 
     def __init__(self, connection: asyncpg.Connection) -> None:
         self.connection = connection
 
     @classmethod
-    async def open(cls, admin_url: str) -> "Floor":
+    async def open(cls, admin_url: str) -> "FirstPage":
         """Connect as administrator, whose statements do not count as the candidate's."""
         return cls(await asyncpg.connect(admin_url, ssl=False))
 

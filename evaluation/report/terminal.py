@@ -163,13 +163,23 @@ def load_lines(load: dict[str, Any]) -> list[str]:
             text += f", nginx {top:,.0f}/s" if (top := median(sample["ceiling_rounds"], "throughput")) else ""
             again = median(sample["null_again_rounds"], "throughput")
             text += f", null server against itself {null / again:.2f}" if null and again else ""
-            floor, page = median(sample["floor_rounds"], "p50_ms"), median(sample["rounds"], "p50_ms")
-            text += f", {page / floor:.1f} times the one statement's {floor:.1f} ms" if floor and page else ""
+            text += beside_statement(sample)
             clients = "1 client" if sample["clients"] == 1 else f"{sample['clients']} clients"
             lines.append(f"{name}, {scenario}, {clients}: {answers}{text}")
             errors = sample.get("pool_errors", {}).items()
             lines += [f"{name}, {scenario}, its pool: {count} x {one_line(told)}" for told, count in errors]
     return lines
+
+
+def beside_statement(sample: dict[str, Any]) -> str:
+    """A scenario beside the one statement that makes its answers: of one client the time, else the rate."""
+    figure = "p50_ms" if sample["clients"] == 1 else "throughput"
+    seen, floor = median(sample["rounds"], figure), median(sample["floor_rounds"], figure)
+    if not seen or not floor:
+        return ""
+    if sample["clients"] == 1:
+        return f", {seen / floor:.1f} times the one statement's {floor:.1f} ms"
+    return f", {seen / floor:.2f} of the one statement's {floor:,.0f}/s"
 
 
 def growth_lines(found: dict[str, Any]) -> list[str]:
