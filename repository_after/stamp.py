@@ -24,12 +24,17 @@ class Stamp:
     def __init__(self, link: RedisLink) -> None:
         self.link = link
         self.newest = b""
-        self.is_move_due = False
+        self.moves_due, self.moves_made = 0, 0
         self.retrying: asyncio.Task[None] | None = None
         self.notices = Notices(self.schedule_move)
         self.link.reconnected = self.schedule_move
         # R08: one round trip for all requests that wait for it.
         self.reads = NextCall(self.read)
+
+    @property
+    def is_move_due(self) -> bool:
+        """Whether a write was not told to Redis yet."""
+        return self.moves_made < self.moves_due
 
     def ask(self) -> asyncio.Future[bytes]:
         """The stamp that stands when Redis is asked next; one of FAILURES where it cannot be known."""
@@ -70,14 +75,15 @@ class Stamp:
 
     async def move(self) -> None:
         """Make every page out of date, in all processes."""
-        stamp = self.next()
+        # What becomes due while Redis is told is not told with it.
+        stamp, moves = self.next(), self.moves_due
         try:
             await in_time(self.link.redis.set(KEY, stamp))
         except ResponseError:
             # A Redis that is full still takes the stamp away, and without one no page is good.
             await in_time(self.link.redis.delete(KEY))
         self.newest = max(stamp, self.newest)
-        self.is_move_due = False
+        self.moves_made = max(moves, self.moves_made)
 
     async def forget_pages(self) -> None:
         """Called after every write, before it is answered: no page from before is good any more."""
@@ -91,7 +97,7 @@ class Stamp:
 
     def schedule_move(self) -> None:
         """No page is good until the stamp has been moved, which is tried until it is done."""
-        self.is_move_due = True
+        self.moves_due += 1
         if self.retrying is None or self.retrying.done():
             self.retrying = asyncio.create_task(self.retry())
 

@@ -190,11 +190,36 @@ asyncio.run(main())
 """
 
 
-def test_a_write_is_told_while_another_one_is(stage: Stage) -> None:
+def printed_by(code: str, stage: Stage) -> list[str]:
+    """The lines that code prints which uses the reference on this stage."""
     urls = {"DATABASE_URL": stage.url, "REDIS_URL": stage.redis_url}
-
-    heard = subprocess.run(
-        [sys.executable, "-c", TWO_NOTICES], cwd=ROOT, env=urls, capture_output=True, text=True, check=True
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=urls, capture_output=True, text=True, check=True
     )
+    return done.stdout.split()
 
-    assert heard.stdout == "2\n"
+
+def test_a_write_is_told_while_another_one_is(stage: Stage) -> None:
+    assert printed_by(TWO_NOTICES, stage) == ["2"]
+
+
+A_MOVE_WITHIN_A_MOVE = """
+import asyncio
+from repository_after.cache import listings
+
+async def main():
+    stamp = listings.stamp
+    moving = asyncio.create_task(stamp.move())
+    await asyncio.sleep(0)  # Redis is being told.
+    stamp.schedule_move()
+    await moving
+    print(stamp.is_move_due)
+    await listings.close()
+    print(stamp.is_move_due)
+
+asyncio.run(main())
+"""
+
+
+def test_what_becomes_due_while_redis_is_told_of_a_write_stays_due(stage: Stage) -> None:
+    assert printed_by(A_MOVE_WITHIN_A_MOVE, stage) == ["True", "False"]
