@@ -6,12 +6,7 @@ import pytest
 
 from tests.burst import burst
 from tests.conftest import EMPTY_CATEGORY, Subject
-from tests.waiting import DETAILS, RETURN_S, while_waiting
-
-
-def changes(number: int) -> list[str]:
-    """Requests that change so many products."""
-    return [f'PUT /products/{product} {{"name": "Slow"}}' for product in range(1, number + 1)]
+from tests.waiting import DETAILS, RETURN_S, changes, while_waiting
 
 
 @pytest.mark.criterion("R05.2")

@@ -12,7 +12,7 @@ import pytest
 from tests.burst import burst, send
 from tests.conftest import Subject, holding_table
 from tests.observing import until
-from tests.waiting import DETAILS, NEXT_S, RETURN_S, arrived
+from tests.waiting import DETAILS, NEXT_S, RETURN_S, arrived, check_room, room
 
 FAILURES: dict[str, tuple[str, str, dict[str, object] | None]] = {
     "unknown": ("GET", "/products/4000000", None),
@@ -60,6 +60,7 @@ def test_failing_requests_give_their_connections_back(own: Subject) -> None:
 @pytest.mark.criterion("R14.1")
 def test_requests_that_break_give_their_connections_back(own: Subject) -> None:
     own.audit.may_fail = True
+    before = room(own)
     own.sql("alter table categories rename to elsewhere")
     kinds = [["/categories"] * TIMES, [f"/products/{number}" for number in range(701, 701 + TIMES)]]
     kinds += [[f"/products?limit={number}" for number in range(1, 1 + TIMES)]]
@@ -72,6 +73,7 @@ def test_requests_that_break_give_their_connections_back(own: Subject) -> None:
         assert outcomes.keys() > answered, f"{paths[0]}: {outcomes}"
     own.sql("alter table elsewhere rename to categories")
     check_connections(own, "requests that break")
+    check_room(own, before, "requests that break")
 
 
 REVIEW = json.dumps({"author_id": 1, "rating": 4, "title": "t"})
@@ -110,6 +112,7 @@ HANG_UP = object()
 @pytest.mark.criterion("R14.2")
 def test_requests_cut_off_by_the_server_give_their_connections_back(blocked: Subject) -> None:
     blocked.audit.may_fail = True
+    before = room(blocked)
 
     def cut_off() -> None:
         with psycopg.connect(blocked.stage.admin_url, autocommit=True) as admin:
@@ -121,13 +124,16 @@ def test_requests_cut_off_by_the_server_give_their_connections_back(blocked: Sub
     for kind in HELD:
         let_wait(blocked, kind, cut_off)
         check_connections(blocked, kind)
+    check_room(blocked, before, "connections that Postgres ended")
 
 
 @pytest.mark.criterion("R14.3")
 def test_clients_that_hang_up_leave_no_connection_checked_out(blocked: Subject) -> None:
+    before = room(blocked)
     for kind in HELD:
         let_wait(blocked, kind, lambda: HANG_UP)
         check_connections(blocked, kind)
+    check_room(blocked, before, "clients that hung up")
 
 
 @pytest.mark.criterion("R14.4")
