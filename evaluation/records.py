@@ -83,7 +83,9 @@ class LoadSample:
     `hit_ratio` is the share of requests for which no reviews were read from Postgres. `null_again_rounds`
     are more rounds of the null server, to compare it with itself. `ceiling_rounds` are rounds of nginx, which
     sends the same bytes from disk. `floor_rounds` are rounds of the one statement that builds the page.
-    `pool_errors` are what the candidate's connection pool said in its log, and how often.
+    `pool_errors` are what the candidate's connection pool said in its log, and how often. `latencies` are all
+    latencies of all rounds as HDR histograms in microseconds, by target: `candidate`, `null`, `null_again`,
+    `ceiling`, `floor`.
     """
 
     scenario: str
@@ -102,6 +104,7 @@ class LoadSample:
     ceiling_rounds: tuple[Round, ...] = ()
     floor_rounds: tuple[Round, ...] = ()
     pool_errors: dict[str, int] = field(default_factory=dict)
+    latencies: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +249,8 @@ class Evaluation:
     """Baseline and candidate as they were measured, and the outcome.
 
     The verdicts are not stored here: they follow from the measurements alone. `notes` are sentences for the
-    reader of the report that decide nothing.
+    reader of the report that decide nothing. `difference` is the patch from the baseline to the candidate, None
+    where it could not be made.
     """
 
     run_id: str
@@ -258,3 +262,4 @@ class Evaluation:
     after: Measured
     outcome: Outcome
     notes: tuple[str, ...] = ()
+    difference: str | None = None
