@@ -59,9 +59,7 @@ def evaluate(candidate: Path, settings: Settings, progress: Progress) -> Evaluat
     candidates = [checked_directory(BASELINE), checked_directory(candidate)]
     with prepared_workshop(settings, progress) as shop:
         before, after = measure(shop, candidates, settings, progress)
-    return judged(
-        before, after, settings, started_at, difference=shown_difference(BASELINE, candidate)
-    )
+    return judged(before, after, settings, started_at, difference=shown_difference(BASELINE, candidate))
 
 
 def grade(

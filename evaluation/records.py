@@ -249,8 +249,8 @@ class Evaluation:
     """Baseline and candidate as they were measured, and the outcome.
 
     The verdicts are not stored here: they follow from the measurements alone. `notes` are sentences for the
-    reader of the report that decide nothing. `difference` is the patch from the baseline to the candidate, None
-    where it could not be made.
+    reader of the report that decide nothing. `difference` is the patch from the baseline to the candidate;
+    None where it could not be made.
     """
 
     run_id: str

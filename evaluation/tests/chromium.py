@@ -114,6 +114,7 @@ class Page:
 
     def pdf(self, path: Path) -> None:
         """Print the page to a file."""
+        self.colour("light", "print")
         found = self.ask("Page.printToPDF", printBackground=True, paperWidth=8.27, paperHeight=11.69)
         path.write_bytes(base64.b64decode(found["data"]))
 

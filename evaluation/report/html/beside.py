@@ -14,8 +14,8 @@ from evaluation.report.whole import written_whole
 def write_beside(files: Sequence[Path], report: dict[str, Any], remark: str = "") -> None:
     """Write the page beside each file that holds the report: report.html beside report.json.
 
-    The page is no part of a verdict: whatever goes wrong with it is told, and nothing else depends on it. Then
-    no page is left there, for it would be that of another report.
+    The page is no part of a verdict: whatever goes wrong with it is told, and nothing else depends on it.
+    Then no page is left there, for it would be that of another report.
     """
     places = [place_beside(path) for path in files if path.is_file() and not path.is_symlink()]
     try:

@@ -17,7 +17,7 @@ from evaluation.report.printable import printable
 FILE = re.compile(r"^diff --git a/(.+) b/(.+)$")
 HUNK = re.compile(r"^@@ .* @@")
 NAMED = re.compile(r"\b(R(?:0[1-9]|1[0-6])): ")
-STYLES = {"light": "friendly", "dark": "github-dark"}
+STYLES = {"light": "xcode", "dark": "github-dark"}
 KINDS = {"+": "added", "-": "removed", "\\": "remark"}
 
 
@@ -73,7 +73,9 @@ def changes(report: dict[str, Any], extent: Extent) -> Changes:
     lines = printable(text[: extent.difference]).split("\n")
     files = [file(report, part) for part in parts(lines, FILE) if FILE.match(part[0])]
     cut = len(text) - extent.difference
-    left_out = f"{cut:,} of {len(text):,} characters are left out here; report.json has them." if cut > 0 else ""
+    left_out = (
+        f"{cut:,} of {len(text):,} characters are left out here; report.json has them." if cut > 0 else ""
+    )
     return Changes(True, files, left_out)
 
 
@@ -109,9 +111,7 @@ def file(report: dict[str, Any], lines: list[str]) -> File:
 def hunk_of(report: dict[str, Any], name: str, lines: list[str]) -> Hunk:
     """One hunk with its purposes."""
     place, *body = filter(None, lines)
-    named = dict.fromkeys(
-        found for line in body if line.startswith("+") for found in NAMED.findall(line)
-    )
+    named = dict.fromkeys(found for line in body if line.startswith("+") for found in NAMED.findall(line))
     return Hunk(place, [purpose(report, one) for one in named], coloured(name, body))
 
 
@@ -131,7 +131,10 @@ def purpose(report: dict[str, Any], requirement: str) -> Purpose:
 def coloured(name: str, body: list[str]) -> Markup:
     """The lines of a hunk, each marked by its sign and coloured as the code of its own side."""
     lexer = PythonLexer if name.endswith(".py") else TextLexer
-    sides = {sign: iter(highlighted(lexer, [line[1:] for line in body if line[:1] in keep])) for sign, keep in KEEP.items()}
+    sides = {
+        sign: iter(highlighted(lexer, [line[1:] for line in body if line[:1] in keep]))
+        for sign, keep in KEEP.items()
+    }
     rows = []
     for line in body:
         sign = line[:1] or " "
@@ -140,7 +143,8 @@ def coloured(name: str, body: list[str]) -> Markup:
         old = next(sides["-"]) if sign in KEEP["-"] else ""
         new = next(sides["+"]) if sign in KEEP["+"] else ""
         code = str(escape(line[1:])) if sign == "\\" else new or old
-        rows.append(f'<span class="{KINDS.get(sign, "same")}">{escape(sign)}{code}\n</span>')
+        look = f"{KINDS.get(sign, 'same')}{' named' if sign == '+' and NAMED.search(line) else ''}"
+        rows.append(f'<span class="{look}">{escape(sign)}{code}\n</span>')
     return Markup("".join(rows))
 
 
@@ -150,10 +154,13 @@ KEEP = {"-": (" ", "-"), "+": (" ", "+")}
 
 def highlighted(lexer: Any, lines: list[str]) -> list[str]:
     """Lines of code as HTML, one for one."""
-    text = highlight("\n".join(lines) + "\n", lexer(stripnl=False, ensurenl=True), HtmlFormatter(nowrap=True))
+    text: str = highlight(
+        "\n".join(lines) + "\n", lexer(stripnl=False, ensurenl=True), HtmlFormatter(nowrap=True)
+    )
     return text.split("\n")
 
 
 def style_of(theme: str) -> str:
     """The style sheet of the code in one theme."""
-    return HtmlFormatter(style=STYLES[theme]).get_style_defs(".code")
+    sheet: str = HtmlFormatter(style=STYLES[theme]).get_style_defs(".code")
+    return sheet

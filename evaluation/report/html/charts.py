@@ -10,18 +10,17 @@ import pygal
 from markupsafe import Markup
 from pygal.style import Style
 
-# pygal looks after every import that fails, for the sake of its maps; in Python 3.11 each of those then warns.
+# pygal looks at every import that fails, for the sake of its maps; Python 3.11 then warns each time.
 sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, pygal.PluginImportFixer)]
 
-WIDTH = 480
+WIDTH = 440
 """Narrow, so that the text of a chart is large enough to read on a phone."""
 LETTERS = Style(
     font_family="inherit",
-    label_font_size=13,
-    major_label_font_size=13,
-    value_font_size=13,
-    title_font_size=13,
-    legend_font_size=13,
+    label_font_size=14,
+    major_label_font_size=14,
+    value_font_size=14,
+    title_font_size=14,
 )
 STEPS = (1, 2, 5)
 UNSEEN = ("comment", "defs", "desc", "title")
@@ -52,13 +51,13 @@ def bars(alt: str, names: Sequence[str], series: Sequence[Series], words: Callab
         value_formatter=words,
         show_x_labels=False,
         show_x_guides=False,
-        margin_right=70,
+        margin_right=74,
     )
-    # From the bottom up, as pygal draws them.
+    # pygal draws the groups from the bottom up, and the bars of a group from the top down.
     chart.x_labels = names[::-1]
-    for one in series[::-1]:
+    for one in series:
         chart.add(one.look, list(one.values)[::-1])
-    return drawn(chart, alt, [one.look for one in series[::-1]])
+    return drawn(chart, alt, [one.look for one in series])
 
 
 def curves(alt: str, x: Axis, y: Axis, series: Sequence[Series]) -> Markup:
@@ -74,6 +73,7 @@ def curves(alt: str, x: Axis, y: Axis, series: Sequence[Series]) -> Markup:
         range=(log10(y.marks[0][0]), log10(y.marks[-1][0])),
         xrange=(x.marks[0][0], max(x.marks[-1][0], *(point[0] for one in series for point in one.values))),
         show_x_guides=True,
+        margin_right=8 + 4 * len(x.marks[-1][1]),
     )
     chart.x_labels = [{"value": value, "label": label} for value, label in x.marks]
     chart.y_labels = [{"value": log10(value), "label": label} for value, label in y.marks]

@@ -6,6 +6,7 @@ from typing import Any
 from evaluation.criteria import API, requirements
 from evaluation.report.marks import MARKS, is_untimed
 
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A criterion with its verdicts."""

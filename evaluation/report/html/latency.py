@@ -6,9 +6,9 @@ from math import log10
 from statistics import median
 from typing import Any
 
-from hdrh.histogram import HdrHistogram
 from markupsafe import Markup
 
+from evaluation.measure.histograms import decoded
 from evaluation.report.html.charts import Axis, Series, curves, logarithmic_marks
 from evaluation.report.html.names import SIDES, TARGETS, scenario
 
@@ -27,9 +27,7 @@ NOT_KEPT = "medians of the rounds' P50, P95 and P99, because this report keeps n
 class Figures:
     """What one server answered: percentiles in ms, and answers a second."""
 
-    look: str
     name: str
-    answers: str
     p50: str
     p95: str
     p99: str
@@ -105,8 +103,7 @@ def answers_to(load: dict[str, Any], name: str) -> list[Answers]:
 
 def histogram(sample: dict[str, Any], target: str) -> Any:
     """The latencies of a target as they were kept; None in an older report, or where nobody answered."""
-    text = sample.get("latencies", {}).get(target)
-    return None if text is None else HdrHistogram.decode(text)
+    return decoded(sample.get("latencies", {}).get(target))
 
 
 def points_of(histogram: Any) -> Iterator[Point]:
@@ -114,7 +111,7 @@ def points_of(histogram: Any) -> Iterator[Point]:
     last = log10(histogram.total_count)
     for step in histogram.get_percentile_iterator(TICKS):
         share = step.percentile_level_iterated_to
-        if share < 100 and place(share) < last:
+        if 0 < share < 100 and place(share) < last:
             yield place(share), step.value_iterated_to / 1000
     yield last, histogram.get_max_value() / 1000
 
@@ -133,12 +130,13 @@ def scenario_of(load: dict[str, Any], name: str, answers: list[Answers]) -> Scen
         title,
         drawn(title, series),
         [figures(one) for one in answers],
-        [
-            f"{who}: {', '.join(f'{count:,} × {what}' for what, count in load[side][name]['outcomes'].items())}"
-            for side, who in SIDES.items()
-            if name in load[side]
-        ],
+        [f"{who}: {outcomes(load[side][name])}" for side, who in SIDES.items() if name in load[side]],
     )
+
+
+def outcomes(sample: dict[str, Any]) -> str:
+    """How often each answer came."""
+    return ", ".join(f"{count:,} x {what}" for what, count in sample["outcomes"].items())
 
 
 def drawn(title: str, series: list[Series]) -> Markup | None:
@@ -150,7 +148,7 @@ def drawn(title: str, series: list[Series]) -> Markup | None:
     marks = [mark for mark in MARKS if mark[0] <= max(2.0, farthest)]
     return curves(
         f"{title}: latency in ms by share of answers; the table below has the figures",
-        Axis("share of answers that took at most this long", marks),
+        Axis("share of the answers", marks),
         Axis("latency in ms", logarithmic_marks(ms, "{:,g}".format)),
         series,
     )
@@ -159,13 +157,13 @@ def drawn(title: str, series: list[Series]) -> Markup | None:
 def figures(one: Answers) -> Figures:
     """The figures of a server: medians of its rounds, and the longest answer of all."""
     longest = [found["max_ms"] for found in one.rounds if found["max_ms"] is not None]
-    values = (one.middle("p50_ms"), one.middle("p95_ms"), one.middle("p99_ms"), max(longest, default=None))
     rate = one.middle("throughput")
     return Figures(
-        one.look,
         TARGETS[one.look],
-        f"{sum(found['requests'] for found in one.rounds):,}",
-        *map(in_ms, values),
+        in_ms(one.middle("p50_ms")),
+        in_ms(one.middle("p95_ms")),
+        in_ms(one.middle("p99_ms")),
+        in_ms(max(longest, default=None)),
         f"{rate:,.0f}" if rate else "-",
     )
 

@@ -1,10 +1,12 @@
-"""Where a report was made: the machine, what a candidate could reach, and how far the timings can be trusted."""
+"""Where a report was made: the machine, what a candidate could reach, and how far timings can be trusted."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from evaluation.judge import timings
 from evaluation.records import LoadSample
+from evaluation.report.html.extent import Extent, first
 from evaluation.report.html.names import SIDES, scenario
 from evaluation.restored import load_sample_from
 
@@ -29,37 +31,48 @@ class Noise:
 class Machine:
     """Facts by name, and the noise of the timings."""
 
-    isolation: dict[str, str]
-    facts: dict[str, str]
+    isolation: list[tuple[str, str]]
+    facts: list[tuple[str, str]]
     noise: list[Noise]
     itself: list[str]
     signals: list[tuple[str, str]]
     minute: list[str]
 
 
-def machine(report: dict[str, Any]) -> Machine:
+def machine(report: dict[str, Any], extent: Extent) -> Machine:
     """The environment of a report."""
-    facts = report["environment"]
     loads = [
         (SIDES[side], load_sample_from(sample)) for side in SIDES for sample in report["load"][side].values()
     ]
     return Machine(
-        {name: facts[name] for name in ISOLATION if name in facts},
-        times(report) | {name: value for name, value in facts.items() if name not in ISOLATION and value},
+        [(words(name), report["environment"][name]) for name in ISOLATION if name in report["environment"]],
+        first(facts(report), extent),
         [noise(side, sample) for side, sample in loads],
         [line for side, sample in loads if (line := itself(side, sample))],
-        [
-            (f"{who}: {one['name']}", one["detail"])
-            for side, who in SIDES.items()
-            for one in report["results"][side].get("signals", ())
-        ],
+        first(signals(report), extent),
         [line for side, who in SIDES.items() if (line := minute(who, report["results"][side]))],
     )
 
 
-def times(report: dict[str, Any]) -> dict[str, str]:
-    """When a report was made, and what it is called."""
-    return {name: report[name] for name in ("run_id", "started_at", "finished_at")}
+def facts(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a report is called, when it was made, and everything else that is known of the machine."""
+    for name in ("run_id", "started_at", "finished_at"):
+        yield words(name), report[name]
+    for name, value in report["environment"].items():
+        if value and name not in ISOLATION:
+            yield words(name), value
+
+
+def words(name: str) -> str:
+    """The name of an entry, as words."""
+    return name.replace("_", " ")
+
+
+def signals(report: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Every sign of tampering, by the side that showed it."""
+    for side, who in SIDES.items():
+        for one in report["results"][side].get("signals", ()):
+            yield f"{who}: {one['name']}", one["detail"]
 
 
 def noise(side: str, sample: LoadSample) -> Noise:
@@ -99,9 +112,10 @@ def itself(side: str, sample: LoadSample) -> str:
         return ""
     differs = timings.differ(sample.null_rounds, sample.null_again_rounds)
     verdict = "differs from itself: do not trust small differences" if differs else "no difference"
+    where = f"{scenario(sample.scenario, sample.clients)}, beside the {side}"
+    span = f"{found['low']:.2f} to {found['high']:.2f}"
     return (
-        f"{scenario(sample.scenario, sample.clients)}, beside the {side}: the null server answered {found['value']:.2f} "
-        f"times as much as itself ({found['low']:.2f} to {found['high']:.2f}), {verdict}."
+        f"{where}: the null server answered {found['value']:.2f} times as much as itself ({span}), {verdict}."
     )
 
 
@@ -111,4 +125,5 @@ def minute(who: str, side: dict[str, Any]) -> str:
     if not found:
         return ""
     seen = len(found["findings"])
-    return f"{who}: {found['requests']} requests in {found['seconds']:.0f} s, {seen or 'no'} finding{'' if seen == 1 else 's'}."
+    findings = f"{seen or 'no'} finding{'' if seen == 1 else 's'}"
+    return f"{who}: {found['requests']} requests in {found['seconds']:.0f} s, {findings}."

@@ -65,5 +65,5 @@ def page_of(report: dict[str, Any], extent: Extent, remark: str) -> str:
         failed={side: failed(report, side, extent) for side in ("after", "before")},
         reads=first(reads(report), extent),
         groups=groups(report),
-        machine=machine(report),
+        machine=machine(report, extent),
     )

@@ -77,13 +77,13 @@ def facts(report: dict[str, Any]) -> list[str]:
 def statements(report: dict[str, Any]) -> Headline:
     """The SQL statements of a cold page."""
     values = figures(report, "statements_server", lambda count: f"{count:,}")
-    return Headline("SQL statements for one cold page of 20 products", *values, "")
+    return Headline("SQL statements of a cold page of 20", *values, "")
 
 
 def kilobytes(report: dict[str, Any]) -> Headline:
     """The bytes of the same page on the wire."""
     values = figures(report, "wire_bytes", lambda count: f"{count / 1000:,.1f}")
-    return Headline("on the wire for the same page", *values, "KB")
+    return Headline("on the wire for that page", *values, "KB")
 
 
 def figures(report: dict[str, Any], name: str, words: Any) -> tuple[str, str]:
@@ -99,21 +99,21 @@ def answers_in_time(report: dict[str, Any]) -> Headline:
     if not any(report["load"].values()):
         before, after = (warm_answer(report.get("cpu", {}).get(side, {})) for side in sides)
         return Headline(
-            f"of CPU for one warm answer, as a multiple of a null server (limit: {cpu.LARGEST_RATIO:.0f})",
+            f"the CPU time of a null server, for a warm page (limit: {cpu.LARGEST_RATIO:.0f} x)",
             before,
             after,
             "",
         )
     before, after = (warm_p95(report["load"][side]) for side in sides)
     goal = f"limit: {timings.P95_GOAL_MS:.0f} ms"
-    return Headline(f"P95 of 500 clients on one warm page ({goal})", before, after, "ms")
+    return Headline(f"P95, 500 clients on a warm page ({goal})", before, after, "ms")
 
 
 def warm_answer(costs: dict[str, Any]) -> str:
     """How many times as much as the null server's a warm answer costs."""
     ratios = [cpu.ratio(CpuCost(**cost)) for cost in costs.values()]
     [found] = ratios or [None]
-    return "no answer" if found is None else f"{found:,.1f}×"
+    return "no answer" if found is None else f"{found:,.1f} x"
 
 
 def warm_p95(load: dict[str, Any]) -> str:

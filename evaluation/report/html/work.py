@@ -48,12 +48,25 @@ def work(report: dict[str, Any]) -> Work:
     """The costs of single requests."""
     found = report["work"]
     names = [name for name in found["before"] if name in found["after"]]
-    costs = [cost(name, side, found[side][name]) for name in found["before"] for side in SIDES if name in found[side]]
+    costs = [
+        cost(name, side, found[side][name])
+        for name in found["before"]
+        for side in SIDES
+        if name in found[side]
+    ]
     if not names:
         return Work(None, None, costs)
     return Work(
-        chart("SQL statements of each request, before and after", found, names, "statements_server", "{:,.0f}"),
-        chart("kilobytes on the wire of each request, before and after", found, names, "wire_bytes", "{:,.1f} KB"),
+        chart(
+            "SQL statements of each request, before and after", found, names, "statements_server", "{:,.0f}"
+        ),
+        chart(
+            "kilobytes on the wire of each request, before and after",
+            found,
+            names,
+            "wire_bytes",
+            "{:,.1f} KB",
+        ),
         costs,
     )
 

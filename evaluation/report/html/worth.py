@@ -1,4 +1,4 @@
-"""What a requirement was measured to be worth: its figures in this report before and after, in a few words."""
+"""What a requirement was measured to be worth: its figures before and after, in a few words."""
 
 from collections.abc import Callable
 from typing import Any
@@ -34,7 +34,7 @@ def tests(report: dict[str, Any], requirement: str) -> Told:
 def timed(report: dict[str, Any]) -> Told:
     """P95 under load, or the CPU time of a warm answer."""
     found = summary.answers_in_time(report)
-    return f"{found.told}: {found.before} → {found.after}"
+    return f"{found.told}: {found.before} → {found.after} {found.unit}".rstrip()
 
 
 def statements(name: str, words: str) -> Callable[[dict[str, Any]], Told]:
@@ -72,7 +72,8 @@ def page_500(report: dict[str, Any]) -> Told:
     if not before or not after or not before["buffers"] or not after["buffers"]:
         return None
     return (
-        f"the page after {after['skipped']:,} products: {before['buffers']:,.0f} → {after['buffers']:,.0f} buffers, "
+        f"the page after {after['skipped']:,} products: "
+        f"{before['buffers']:,.0f} → {after['buffers']:,.0f} buffers, "
         f"{before['page_ms']:,.0f} → {after['page_ms']:,.1f} ms"
     )
 
@@ -93,11 +94,15 @@ def answered(sample: dict[str, Any]) -> str:
     return f"{outcomes.get('200', 0) / total:.0%}" if total else "none"
 
 
+COLD = statements("first_page_cold", "statements of a cold page")
 FIGURES: dict[str, tuple[Callable[[dict[str, Any]], Told], ...]] = {
     "R01": (timed,),
-    "R02": (statements("first_page_cold", "statements of a cold page"),),
-    "R03": (statements("first_page_cold", "statements of a cold page"), scans("first_page_cold", "reviews")),
-    "R04": (statements("first_page_cold", "statements of a cold page"), scans("first_page_cold", "inventory")),
+    "R02": (COLD,),
+    "R03": (COLD, scans("first_page_cold", "reviews")),
+    "R04": (
+        COLD,
+        scans("first_page_cold", "inventory"),
+    ),
     "R05": (refused,),
     "R06": (scans("detail", "reviews"), scans("detail", "inventory")),
     "R08": (statements("first_page_warm", "statements of a page that is asked for again"),),
