@@ -40,12 +40,26 @@ class SuiteRun:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementPlan:
+    """A statement that was sent so many times for a request, and its first plan: a line for each node.
+
+    `buffers` are those of all times together; constants may differ.
+    """
+
+    sql: str
+    times: int
+    buffers: int
+    nodes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkSample:
     """What one request cost: statements, rows, buffers, bytes.
 
     Statements are counted by SQLAlchemy's hooks, by the server, and on the wire. `statements_session` are
     those of the server's that are about the session, which do not count on the wire. `reads` are the kinds of
-    plan nodes that read each table (`Seq Scan`, `Index Scan`, ...), where plans were looked at.
+    plan nodes that read each table (`Seq Scan`, `Index Scan`, ...), where plans were looked at; `plans` are
+    those plans.
     """
 
     scenario: str
@@ -61,6 +75,7 @@ class WorkSample:
     statements_wire: int = 0
     commands_redis: int = 0
     reads: dict[str, list[str]] = field(default_factory=dict)
+    plans: tuple[StatementPlan, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from evaluation.errors import NO_VERDICT, RESOLVED, CandidateError
 from evaluation.measure.histograms import histograms
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import BASELINE, REFERENCE, unmeasured_candidate
-from evaluation.records import CaseResult, PageCost, Signal
+from evaluation.records import CaseResult, PageCost, Signal, StatementPlan
 from evaluation.report import destination, document
 from evaluation.report.destination import Destination
 from evaluation.report.html import beside
@@ -203,12 +203,13 @@ def test_what_others_wrote_is_text_wherever_it_stands() -> None:
 
 def hostile_report(text: str) -> dict[str, Any]:
     """A report in which everything that a candidate can write is this text."""
+    odd_plan = StatementPlan(text, 1, 1, (text, text))
     after = replace(
         saying(by_criterion({"R08.3": "failed", "API.2": "error"}), text),
         candidate=text,
         signals=(Signal(text, text),),
         load=(replace(load("stampede", 100), outcomes={text: 3}, pool_errors={text: 3}), load("hot", 30)),
-        work=(replace(WORK[0], reads={text: [text]}), *WORK[1:]),
+        work=(replace(WORK[0], reads={text: [text]}, plans=(odd_plan,)), *WORK[1:]),
     )
     odd = CaseResult(text, "failed", "R08", "R08.4", message=text)
     after = replace(after, suite=replace(after.suite, tests=(*after.suite.tests, odd)))
@@ -310,6 +311,19 @@ def test_latency_is_told_of_candidate_baseline_null_server_and_nginx() -> None:
     assert any((label or "").startswith("One warm page, 500 clients: latency in ms") for label in labels)
     for look in ("after", "null", "ceiling"):
         assert f'class="series {look}"' in markup
+
+
+def test_plans_are_told_side_by_side_with_the_statements_that_had_them() -> None:
+    found = full_report()
+    plan = {"sql": "SELECT 1 < 2", "times": 785, "buffers": 1_234, "nodes": ["Sort: 1 rows", "  Seq Scan"]}
+    found["work"]["before"]["first_page_cold"]["plans"] = [plan]
+
+    told = text_of(found, "plans")
+
+    assert "first page, cold reviews Seq Scan Index Scan" in told
+    assert "baseline 785 times, 1,234 buffers in all: SELECT 1 < 2 Sort: 1 rows Seq Scan" in told
+    assert "candidate No statement was sent." in told
+    assert "The plans themselves are not part of this report." in text_of(full_report(), "plans")
 
 
 def test_growth_is_told_with_its_law_and_a_line_for_every_side_and_depth() -> None:

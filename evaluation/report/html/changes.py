@@ -162,5 +162,5 @@ def highlighted(lexer: Any, lines: list[str]) -> list[str]:
 
 def style_of(theme: str) -> str:
     """The style sheet of the code in one theme."""
-    sheet: str = HtmlFormatter(style=STYLES[theme]).get_style_defs(".code")
-    return sheet
+    formatter: Any = HtmlFormatter(style=STYLES[theme])
+    return str(formatter.get_style_defs(".code"))

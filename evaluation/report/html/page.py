@@ -7,14 +7,15 @@ from markupsafe import Markup
 
 from evaluation.report.html.changes import changes, style_of
 from evaluation.report.html.criteria import groups
-from evaluation.report.html.extent import EXTENTS, LIMIT_BYTES, Extent, first
+from evaluation.report.html.extent import EXTENTS, LIMIT_BYTES, Extent
 from evaluation.report.html.failed import failed
 from evaluation.report.html.growth import growth
 from evaluation.report.html.latency import latency
 from evaluation.report.html.machine import machine
+from evaluation.report.html.plans import plans
 from evaluation.report.html.summary import summary
 from evaluation.report.html.templating import rendered
-from evaluation.report.html.work import reads, work
+from evaluation.report.html.work import work
 
 STYLE = Path(__file__).with_name("templates") / "style.css"
 SECTIONS = {
@@ -63,7 +64,7 @@ def page_of(report: dict[str, Any], extent: Extent, remark: str) -> str:
         growth=growth(report),
         changes=changes(report, extent),
         failed={side: failed(report, side, extent) for side in ("after", "before")},
-        reads=first(reads(report), extent),
+        plans=plans(report, extent),
         groups=groups(report),
         machine=machine(report, extent),
     )

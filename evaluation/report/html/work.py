@@ -1,4 +1,4 @@
-"""What single requests cost: statements and bytes as bars, all counters as a table, and the plans."""
+"""What single requests cost: statements and bytes as bars, and all counters as a table."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from evaluation.report.html.charts import Series, bars
 from evaluation.report.html.names import SIDES, request
-from evaluation.report.work import changed_reads, saved
+from evaluation.report.work import saved
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,6 @@ class Cost:
     body_kb: str
     wire_kb: str
     saved: str
-
-
-@dataclass(frozen=True, slots=True)
-class Read:
-    """How a table was read for one request, before and after."""
-
-    request: str
-    table: str
-    before: str
-    after: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +81,3 @@ def cost(name: str, side: str, sample: dict[str, Any]) -> Cost:
         f"{sample['wire_bytes'] / 1000:,.1f}",
         saved(sample),
     )
-
-
-def reads(report: dict[str, Any]) -> list[Read]:
-    """How the tables were read, where that has changed."""
-    return [Read(request(row[0]), *row[1:]) for row in changed_reads(report["work"])]
