@@ -49,7 +49,7 @@ class StatementPlan:
     sql: str
     times: int
     buffers: int
-    nodes: tuple[str, ...]
+    nodes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class WorkSample:
     statements_wire: int = 0
     commands_redis: int = 0
     reads: dict[str, list[str]] = field(default_factory=dict)
-    plans: tuple[StatementPlan, ...] = ()
+    plans: list[StatementPlan] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)

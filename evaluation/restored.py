@@ -48,8 +48,7 @@ def measured_from(saved: dict[str, Any]) -> Measured:
 
 def work_sample_from(saved: dict[str, Any]) -> WorkSample:
     """Restore a WorkSample in the same way; there are no plans in older reports."""
-    plans = tuple(StatementPlan(**{**one, "nodes": tuple(one["nodes"])}) for one in saved.get("plans", ()))
-    return WorkSample(**{**saved, "plans": plans})
+    return WorkSample(**{**saved, "plans": [StatementPlan(**one) for one in saved.get("plans", ())]})
 
 
 def real_minute_from(saved: dict[str, Any] | None) -> RealMinute | None:

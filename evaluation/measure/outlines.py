@@ -17,7 +17,7 @@ MOST_STATEMENTS, MOST_NODES, LONGEST_SQL = 12, 30, 900
 OF_THE_SYSTEM = "pg_"
 
 
-def outlines(plans: Sequence[str]) -> tuple[StatementPlan, ...]:
+def outlines(plans: Sequence[str]) -> list[StatementPlan]:
     """The first plan of each different statement, in the order in which they were sent; none of drivers."""
     found: dict[str, StatementPlan] = {}
     for text in plans:
@@ -26,7 +26,7 @@ def outlines(plans: Sequence[str]) -> tuple[StatementPlan, ...]:
             shape = CONSTANT.sub("?", one.sql)
             found[shape] = together(found[shape], one) if shape in found else one
     shown = [one for one in found.values() if f" on {OF_THE_SYSTEM}" not in "\n".join(one.nodes)]
-    return tuple(shown[:MOST_STATEMENTS])
+    return shown[:MOST_STATEMENTS]
 
 
 def together(known: StatementPlan, one: StatementPlan) -> StatementPlan:
@@ -40,7 +40,7 @@ def outline(text: str) -> StatementPlan:
     root = told["Plan"]
     buffers = root.get("Shared Hit Blocks", 0) + root.get("Shared Read Blocks", 0)
     lines = [line for line, _ in zip(node_lines(root, 0), range(MOST_NODES), strict=False)]
-    return StatementPlan(one_line(told["Query Text"]), 1, int(buffers), tuple(lines))
+    return StatementPlan(one_line(told["Query Text"]), 1, int(buffers), lines)
 
 
 def one_line(sql: str) -> str:

@@ -2,12 +2,10 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
-from html.parser import HTMLParser
+from datetime import UTC, datetime
 from pathlib import Path
-from random import Random
-from typing import Any
 
 import pytest
 from hdrh.histogram import HdrHistogram
@@ -15,11 +13,10 @@ from hdrh.histogram import HdrHistogram
 from evaluation.candidates.difference import LONGEST, difference, shown_difference
 from evaluation.cli import regrade_main
 from evaluation.criteria import criteria
-from evaluation.errors import NO_VERDICT, RESOLVED, CandidateError
+from evaluation.errors import NO_VERDICT, RESOLVED
 from evaluation.measure.histograms import histograms
-from evaluation.measure.settings import Settings
-from evaluation.pipeline import BASELINE, REFERENCE, unmeasured_candidate
-from evaluation.records import CaseResult, PageCost, Signal, StatementPlan
+from evaluation.pipeline import BASELINE, REFERENCE, judged
+from evaluation.records import StatementPlan
 from evaluation.report import destination, document
 from evaluation.report.destination import Destination
 from evaluation.report.html import beside
@@ -27,105 +24,20 @@ from evaluation.report.html.extent import LIMIT_BYTES, clipped
 from evaluation.report.html.latency import MARKS, answers_to, place
 from evaluation.report.html.page import SECTIONS, page
 from evaluation.report.printable import CONTROL
-from evaluation.tests.chromium import Page, chromium, opened
-from evaluation.tests.test_judge import CHEAP, WORK, by_criterion, load, loaded, measured
+from evaluation.tests.pages import (
+    CURL,
+    HOSTILE,
+    REPORTS,
+    Text,
+    full_report,
+    hostile_report,
+    latencies_ms,
+    scale_report,
+    text_of,
+)
+from evaluation.tests.test_judge import CHEAP, WORK, by_criterion, load, measured
 from evaluation.tests.test_regrading import loaded_report, older
-from evaluation.tests.test_reporting import EVERY, FULL, NASTY, report, saying
-
-HOSTILE = "</script></style></pre><img src=x onerror=alert(1)> {{ 7 * 7 }} &amp; \" ' ` " + NASTY
-CURL = "curl -i -X GET 'http://HOST/products?limit=2' -H 'accept-encoding: gzip'"
-SCALE = Settings(with_load=False, with_growth=True, seed=42)
-
-
-def latencies_ms(seed: int, answers: int = 5_000) -> list[float]:
-    """Latencies with a long tail."""
-    generator = Random(seed)
-    return [generator.lognormvariate(3, 0.5) for _ in range(answers)]
-
-
-def full_report() -> dict[str, Any]:
-    """A report of the profile full on the reference, with histograms, a difference and changed plans."""
-    kept = histograms({"candidate": latencies_ms(1), "null": latencies_ms(2), "ceiling": latencies_ms(3)})
-    hot = load("hot", 30)
-    samples = (
-        load("stampede", 100),
-        replace(hot, latencies=kept, ceiling_rounds=hot.null_rounds, null_again_rounds=hot.null_rounds),
-    )
-    work = tuple(replace(one, statements_server=847, wire_bytes=449_700) for one in WORK)
-    before = replace(
-        saying(by_criterion({"R08.3": "failed", "R02.1": "failed"}), f"no tag\n  {CURL}\n  answered 200"),
-        work=(replace(work[0], reads={"reviews": ["Seq Scan"]}), *work[1:]),
-        load=(replace(load("stampede", 100), outcomes={"500": 25, "timeout": 475}),),
-    )
-    after = replace(loaded(*samples), work=(replace(WORK[0], reads={"reviews": ["Index Scan"]}), *WORK[1:]))
-    return report(after, FULL, before) | {"difference": difference(BASELINE, REFERENCE)}
-
-
-def scale_report() -> dict[str, Any]:
-    """A report of the profile scale."""
-    costs = tuple(
-        PageCost(products, "", depth, 1, 2, True, 2, 3.0, 20.0, buffers, buffers / 100, 1, 1.0)
-        for products, buffers in ((10_000, 62.0), (100_000, 92.0), (1_000_000, 158.0))
-        for depth in (0.01, 0.5, 0.99)
-    )
-    steep = tuple(replace(one, buffers=2.0 * one.products) for one in costs)
-    before = replace(by_criterion({"R10.1": "failed"}), growth=steep)
-    return report(replace(by_criterion({}), growth=costs), SCALE, before)
-
-
-def unmeasured_report() -> dict[str, Any]:
-    """A report on a candidate that did not start."""
-    before = by_criterion({"R08.3": "failed"})
-    return report(unmeasured_candidate("broken", before, CandidateError("it did not start")), before=before)
-
-
-REPORTS: dict[str, Callable[[], dict[str, Any]]] = {
-    "full": full_report,
-    "quick": lambda: report(by_criterion({"R12.4": "failed"})),
-    "scale": scale_report,
-    "unmeasured": unmeasured_report,
-    "older": lambda: older(loaded_report({})),
-}
-
-
-class Text(HTMLParser):
-    """The text of a page, by the section in which it stands, and every tag with its attributes."""
-
-    def __init__(self, markup: str) -> None:
-        super().__init__()
-        self.sections: dict[str, str] = {}
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.open: list[str] = []
-        self.place = ""
-        self.feed(markup)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep a tag; a section begins with its place."""
-        self.tags.append((tag, dict(attrs)))
-        if tag == "section":
-            self.place = dict(attrs)["id"] or ""
-        if tag not in ("meta", "link", "br"):
-            self.open.append(tag)
-        if tag in ("td", "th", "dd"):
-            self.handle_data(" ")
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Keep a tag that has no end."""
-        self.tags.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        """Every end belongs to the newest beginning."""
-        assert self.open.pop() == tag, f"</{tag}> in {self.place}"
-
-    def handle_data(self, data: str) -> None:
-        """Keep text."""
-        self.sections[self.place] = self.sections.get(self.place, "") + data
-
-
-def text_of(found: dict[str, Any], place: str) -> str:
-    """The text of one section of a page, with single spaces."""
-    return " ".join(Text(page(found)).sections[place].split())
+from evaluation.tests.test_reporting import EVERY, FULL, report, saying
 
 
 @pytest.mark.parametrize("kind", REPORTS)
@@ -189,6 +101,7 @@ def test_what_a_report_lacks_is_told_in_a_sentence(kind: str, place: str, senten
 
 def test_what_others_wrote_is_text_wherever_it_stands() -> None:
     found = hostile_report(HOSTILE)
+    found["requirements"][3]["title"] = found["criteria"][3]["sentence"] = HOSTILE
 
     markup = page(found, remark=HOSTILE)
 
@@ -201,26 +114,6 @@ def test_what_others_wrote_is_text_wherever_it_stands() -> None:
     assert markup.count("&lt;img src=x onerror=alert(1)&gt;") > 10
 
 
-def hostile_report(text: str) -> dict[str, Any]:
-    """A report in which everything that a candidate can write is this text."""
-    odd_plan = StatementPlan(text, 1, 1, (text, text))
-    after = replace(
-        saying(by_criterion({"R08.3": "failed", "API.2": "error"}), text),
-        candidate=text,
-        signals=(Signal(text, text),),
-        load=(replace(load("stampede", 100), outcomes={text: 3}, pool_errors={text: 3}), load("hot", 30)),
-        work=(replace(WORK[0], reads={text: [text]}, plans=(odd_plan,)), *WORK[1:]),
-    )
-    odd = CaseResult(text, "failed", "R08", "R08.4", message=text)
-    after = replace(after, suite=replace(after.suite, tests=(*after.suite.tests, odd)))
-    found = report(after, FULL)
-    patch = (
-        f"diff --git a/{text} b/{text}\n{text}\n@@ -1,2 +1,2 @@ {text}\n-{text}\n+# R02: {text}\n {text}\n"
-    )
-    found["environment"]["python"] = text
-    return found | {"error": text, "notes": [text], "difference": patch}
-
-
 @pytest.mark.parametrize("character", ["<", "x", "\x00", "\n", EVERY[:400]])
 def test_a_megabyte_of_text_in_every_place_makes_no_large_page(character: str) -> None:
     megabyte = character * (1_000_000 // len(character))
@@ -230,6 +123,19 @@ def test_a_megabyte_of_text_in_every_place_makes_no_large_page(character: str) -
     assert len(markup.encode()) < LIMIT_BYTES
     assert Text(markup).open == []
     assert "cut: the text has" in markup
+
+
+def test_a_page_shows_less_of_each_text_where_there_are_many() -> None:
+    everything = by_criterion(dict.fromkeys(criteria(), "failed"))
+    tests = [replace(one, nodeid=f"{one.nodeid} {n}") for one in everything.suite.tests for n in range(3)]
+    bad = replace(everything, suite=replace(everything.suite, tests=tuple(tests)))
+    found = report(saying(bad, "<" * 10_000), before=saying(bad, ">" * 10_000))
+
+    markup = page(found | {"difference": 4 * difference(BASELINE, REFERENCE)})
+
+    assert 0.1 * LIMIT_BYTES < len(markup.encode()) < LIMIT_BYTES
+    assert "&lt;" * 50 in markup
+    assert "&lt;" * 500 not in markup
 
 
 def test_many_rows_make_no_large_page() -> None:
@@ -324,6 +230,24 @@ def test_plans_are_told_side_by_side_with_the_statements_that_had_them() -> None
     assert "baseline 785 times, 1,234 buffers in all: SELECT 1 < 2 Sort: 1 rows Seq Scan" in told
     assert "candidate No statement was sent." in told
     assert "The plans themselves are not part of this report." in text_of(full_report(), "plans")
+
+
+def test_histograms_plans_and_difference_stand_in_the_file_of_a_report_and_are_read_back(
+    tmp_path: Path,
+) -> None:
+    plan = StatementPlan("SELECT 1", 3, 7, ["Result: 1 rows"])
+    kept = histograms({"candidate": [1.0, 2.0]})
+    side = replace(
+        by_criterion({}),
+        work=(replace(WORK[0], plans=[plan]), WORK[1]),
+        load=(replace(load("hot", 30), latencies=kept),),
+    )
+    found = judged(side, side, FULL, datetime.now(UTC), difference="diff --git a/x b/x\n")
+
+    written = json.loads(document.write(document.as_report(found), tmp_path).read_text())
+
+    assert document.measured_side(written, "after") == side
+    assert written["difference"] == found.difference
 
 
 def test_growth_is_told_with_its_law_and_a_line_for_every_side_and_depth() -> None:
@@ -485,118 +409,3 @@ def test_a_report_that_fits_into_no_page_is_told(tmp_path: Path, capsys: pytest.
 
     assert "TooLargeError: the page would be larger than 1,500,000 bytes" in capsys.readouterr().err
     assert [one.name for one in tmp_path.iterdir()] == ["report.json"]
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """A page of a browser that the tests of this module share."""
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium is installed here, in which report.html can be looked at")
-    with opened(program, tmp_path_factory.mktemp("profile")) as shown:
-        yield shown
-
-
-@pytest.fixture(scope="module", params=["full", "quick", "scale", "hostile"])
-def file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A page as a file."""
-    found = hostile_report(HOSTILE) if request.param == "hostile" else REPORTS[request.param]()
-    path = tmp_path_factory.mktemp("page") / "report.html"
-    path.write_text(page(found), encoding="utf-8")
-    return path
-
-
-SEEN = (
-    "[...document.querySelectorAll('section')].map(one => [one.id, one.offsetHeight, one.innerText.length])"
-)
-CONTRAST = """
-(() => {
-  const numbers = colour => colour.match(/[\\d.]+/g).map(Number);
-  const part = value => value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4;
-  const light = ([r, g, b]) => 0.2126 * part(r / 255) + 0.7152 * part(g / 255) + 0.0722 * part(b / 255);
-  const behind = one => {
-    for (; one; one = one.parentElement) {
-      const found = numbers(getComputedStyle(one).backgroundColor);
-      if (found.length === 3 || found[3] === 1) return found;
-    }
-    return numbers(getComputedStyle(document.body).backgroundColor);
-  };
-  document.querySelectorAll('details').forEach(one => { one.open = true; });
-  const poor = {};
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const one = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim()) continue;
-    const style = getComputedStyle(one), isSvg = one instanceof SVGElement;
-    const [a, b] = [light(numbers(isSvg ? style.fill : style.color)), light(behind(one))];
-    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-    if (ratio < 4.5) poor[one.className] = [ratio, walker.currentNode.data.slice(0, 40)];
-  }
-  return poor;
-})()
-"""
-SMALLEST = """
-Math.min(...[...document.querySelectorAll('svg.chart')].map(one => {
-  const size = parseFloat(getComputedStyle(one.querySelector('text')).fontSize);
-  return size * one.clientWidth / one.viewBox.baseVal.width;
-}))
-"""
-OUTSIDE = """
-[...document.querySelectorAll('svg.chart text')].filter(one => {
-  const text = one.getBoundingClientRect(), chart = one.ownerSVGElement.getBoundingClientRect();
-  return text.left < chart.left - 1 || text.right > chart.right + 1 || text.bottom > chart.bottom + 1;
-}).map(one => one.textContent)
-"""
-WIDTH = "[document.scrollingElement.scrollWidth, innerWidth]"
-
-
-@pytest.mark.parametrize("with_javascript", [True, False], ids=["javascript", "no javascript"])
-def test_a_browser_shows_every_section_and_complains_of_nothing(
-    browser: Page, file: Path, with_javascript: bool
-) -> None:
-    browser.requests.clear()
-
-    browser.show(file, with_javascript=with_javascript)
-
-    seen = {place: (height, letters) for place, height, letters in browser.evaluate(SEEN)}
-    assert list(seen) == list(SECTIONS)
-    assert all(height > 40 and letters > 40 for height, letters in seen.values())
-    assert browser.complaints == []
-    assert [url for url in browser.requests if not url.startswith(("file:", "data:"))] == []
-
-
-@pytest.mark.parametrize("width", [390, 1280])
-def test_nothing_is_wider_than_the_window_and_charts_can_be_read(
-    browser: Page, file: Path, width: int
-) -> None:
-    browser.show(file, width=width, height=844)
-
-    assert browser.evaluate(WIDTH) == [width, width]
-    assert browser.evaluate(SMALLEST) >= 10
-    assert browser.evaluate(OUTSIDE) == []
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_text_stands_out_from_what_is_behind_it(browser: Page, file: Path, scheme: str) -> None:
-    browser.show(file, scheme=scheme)
-
-    background = browser.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 23, 27)"}[scheme]
-    assert browser.evaluate(CONTRAST) == {}
-
-
-def test_the_requirements_are_on_the_first_screen_of_a_phone(browser: Page, tmp_path: Path) -> None:
-    (tmp_path / "report.html").write_text(page(full_report()), encoding="utf-8")
-
-    browser.show(tmp_path / "report.html", width=390, height=844)
-
-    place_of_r16 = browser.evaluate("document.querySelector('.requirements').getBoundingClientRect().bottom")
-    assert place_of_r16 < 844
-
-
-def test_a_dark_screen_is_printed_on_white_with_all_criteria(browser: Page, file: Path) -> None:
-    browser.show(file, scheme="dark")
-    browser.colour("dark", "print")
-
-    assert browser.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
-    assert browser.evaluate("document.querySelector('#criteria table').checkVisibility()") is True
