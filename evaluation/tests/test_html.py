@@ -3,18 +3,22 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
-from hdrh.histogram import HdrHistogram
 
+from evaluation import pipeline
 from evaluation.candidates.difference import LONGEST, difference, shown_difference
+from evaluation.candidates.submissions import Submission
 from evaluation.cli import regrade_main
 from evaluation.criteria import criteria
 from evaluation.errors import NO_VERDICT, RESOLVED
-from evaluation.measure.histograms import histograms
+from evaluation.measure.histograms import decoded, histograms
 from evaluation.pipeline import BASELINE, REFERENCE, judged
 from evaluation.records import StatementPlan
 from evaluation.report import destination, document
@@ -24,6 +28,7 @@ from evaluation.report.html.extent import LIMIT_BYTES, clipped
 from evaluation.report.html.latency import MARKS, answers_to, place
 from evaluation.report.html.page import SECTIONS, page
 from evaluation.report.printable import CONTROL
+from evaluation.serving.workbench import Workshop
 from evaluation.tests.pages import (
     CURL,
     HOSTILE,
@@ -32,12 +37,13 @@ from evaluation.tests.pages import (
     full_report,
     hostile_report,
     latencies_ms,
+    needs_histograms,
     scale_report,
     text_of,
 )
 from evaluation.tests.test_judge import CHEAP, WORK, by_criterion, load, measured
 from evaluation.tests.test_regrading import loaded_report, older
-from evaluation.tests.test_reporting import EVERY, FULL, report, saying
+from evaluation.tests.test_reporting import EVERY, FULL, QUICK, report, saying
 
 
 @pytest.mark.parametrize("kind", REPORTS)
@@ -158,6 +164,7 @@ def test_a_cut_text_takes_no_more_than_its_share_and_says_so(text: str) -> None:
     assert shown == text if text == "short" else "cut: the text has" in shown
 
 
+@needs_histograms
 def test_a_histogram_has_the_percentiles_of_all_latencies() -> None:
     values = sorted(latencies_ms(5, 20_000))
 
@@ -165,13 +172,14 @@ def test_a_histogram_has_the_percentiles_of_all_latencies() -> None:
 
     assert list(kept) == ["candidate"]
     assert len(kept["candidate"]) < 2_000
-    found = HdrHistogram.decode(kept["candidate"])
+    found = decoded(kept["candidate"])
     assert found.total_count == len(values)
     for share in (10, 50, 95, 99, 99.9):
         exact = values[int(share / 100 * (len(values) - 1))]
         assert found.get_value_at_percentile(share) / 1000 == pytest.approx(exact, rel=0.02)
 
 
+@needs_histograms
 def test_a_curve_leads_through_the_percentiles_up_to_the_longest_answer() -> None:
     load_of_both = full_report()["load"]
 
@@ -291,6 +299,27 @@ def test_a_hunk_that_names_no_requirement_says_so() -> None:
     found = full_report() | {"difference": "diff --git a/a.py b/a.py\n@@ -1 +1 @@\n-R02: 1\n+2\n"}
 
     assert "No comment in this hunk names a requirement." in text_of(found, "changes")
+
+
+def test_a_report_holds_the_difference_between_baseline_and_candidate(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    measurements = [by_criterion({"R08.3": "failed"}), by_criterion({})]
+    monkeypatch.setattr(pipeline, "prepared_workshop", lambda *_: nullcontext())
+    monkeypatch.setattr(pipeline, "measure", lambda *_: measurements)
+    patch = difference(BASELINE, REFERENCE)
+
+    evaluated = pipeline.evaluate(REFERENCE, QUICK, lambda _: None)
+
+    assert document.as_report(evaluated)["difference"] == patch
+
+    monkeypatch.setattr(pipeline, "recalled_or_measured", lambda *_: measurements[1:])
+    submission = Submission("attempt", tmp_path, patch.encode())
+    shop = SimpleNamespace(folder=tmp_path)
+
+    graded = pipeline.grade_one(cast(Workshop, shop), submission, measurements[0], QUICK, lambda _: None)
+
+    assert document.as_report(graded)["difference"] == patch
 
 
 def test_a_long_difference_is_cut_and_one_that_cannot_be_made_is_none(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from evaluation.measure.scenarios import (
 )
 from evaluation.records import CpuCost
 from evaluation.serving.workbench import Stage
+from evaluation.tests.pages import needs_histograms
 
 REFERENCE = Path(__file__).parents[2] / "repository_after"
 BASELINE = Path(__file__).parents[2] / "repository_before"
@@ -87,6 +88,7 @@ def test_a_candidate_that_fails_the_stampede_alone_is_timed_on_a_warm_page(
     assert set(samples["hot"].outcomes) == {"200"}
 
 
+@needs_histograms
 def test_all_latencies_of_every_target_are_kept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     hot = Scenario("hot", gets([FIRST_PAGE]), rounds=2, round_s=0.1)
     monkeypatch.setattr(load, "scenarios", lambda *_: [hot])
