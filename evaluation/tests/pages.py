@@ -10,7 +10,7 @@ import pytest
 
 from evaluation.candidates.difference import difference
 from evaluation.errors import CandidateError
-from evaluation.measure.histograms import HdrHistogram, histograms
+from evaluation.measure.histograms import histograms
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import BASELINE, REFERENCE, unmeasured_candidate
 from evaluation.records import CaseResult, PageCost, Signal, StatementPlan
@@ -22,7 +22,7 @@ from evaluation.tests.test_reporting import FULL, NASTY, report, saying
 HOSTILE = "</script></style></pre><img src=x onerror=alert(1)> {{ 7 * 7 }} &amp; \" ' ` " + NASTY
 CURL = "curl -i -X GET 'http://HOST/products?limit=2' -H 'accept-encoding: gzip'"
 needs_histograms = pytest.mark.skipif(
-    HdrHistogram is None, reason="the package for histograms has no wheel for this processor"
+    not histograms({"candidate": [1.0]}), reason="the package for histograms has no wheel for this processor"
 )
 SCALE = Settings(with_load=False, with_growth=True, seed=42)
 
