@@ -26,8 +26,9 @@ from evaluation.options import PROFILES, SCALE, add_common, destination_of, sett
 from evaluation.parser import Parser
 from evaluation.pipeline import ROOT, evaluate, grade
 from evaluation.report import committed, document, explain, junit, markdown, predictions, terminal
+from evaluation.report.html.beside import write_beside
 from evaluation.report.printable import printable
-from evaluation.report.regrading import regrade
+from evaluation.report.regrading import Regrading, regrade
 from evaluation.report.whole import written_whole
 
 COMMANDS = """commands:
@@ -176,6 +177,7 @@ def regrade_main(arguments: list[str]) -> int:
     report = read_report(chosen.report)
     found = regrade(report)
     print(f"stored: {report['outcome']}, judged again: {found.outcome.name}")
+    write_beside([chosen.report], report, remark_on(found))
     if found.outcome.reason:
         print(printable(found.outcome.reason))
     if found.differences:
@@ -185,6 +187,13 @@ def regrade_main(arguments: list[str]) -> int:
         )
         return NO_VERDICT
     return status_of(report)
+
+
+def remark_on(found: Regrading) -> str:
+    """What the page of a report tells after it was judged again."""
+    remark = f"Judged again by version {version()}: {found.outcome.name}."
+    names = ", ".join(found.differences)
+    return f"{remark} The stored {names} differ from what is judged now." if names else remark
 
 
 def explain_main(arguments: list[str]) -> int:

@@ -15,6 +15,7 @@ from traceback import format_exc
 from typing import Any
 
 from evaluation.candidates import store
+from evaluation.candidates.difference import shown_difference
 from evaluation.candidates.folder import checked_directory, content_digest, copied
 from evaluation.candidates.submissions import Submission
 from evaluation.database import dataset
@@ -58,7 +59,7 @@ def evaluate(candidate: Path, settings: Settings, progress: Progress) -> Evaluat
     candidates = [checked_directory(BASELINE), checked_directory(candidate)]
     with prepared_workshop(settings, progress) as shop:
         before, after = measure(shop, candidates, settings, progress)
-    return judged(before, after, settings, started_at)
+    return judged(before, after, settings, started_at, difference=shown_difference(BASELINE, candidate))
 
 
 def grade(
@@ -95,24 +96,27 @@ def grade_one(
     """
     started_at = datetime.now(UTC)
     notes: tuple[str, ...] = ()
+    difference: str | None = None
     for last_try in (False, True):
         folder = shop.folder / "candidates" / secrets.token_hex(4) / submission.name
         try:
             notes = submission.as_folder(folder)
+            difference = shown_difference(BASELINE, folder)
             [measured] = recalled_or_measured(shop, [folder], settings, progress)
-            return judged(before, measured, settings, started_at, None, notes)
+            return judged(before, measured, settings, started_at, None, notes, difference)
         except CandidateError as error:
             progress(f"{submission.name}: {error}")
             unmeasured = unmeasured_candidate(submission.name, before, error)
-            ending = ENDINGS.get(type(error))
-            outcome = Outcome(ending, str(error)) if ending else None
-            return judged(before, unmeasured, settings, started_at, outcome, notes)
+            name = ENDINGS.get(type(error))
+            outcome = Outcome(name, str(error)) if name else None
+            return judged(before, unmeasured, settings, started_at, outcome, notes, difference)
         except Exception as error:
             reason = str(error) if isinstance(error, InfrastructureError) else format_exc()
             progress(f"{submission.name}: a failure on our side: {reason}")
             if last_try:
                 unmeasured = unmeasured_candidate(submission.name, before, error)
-                return judged(before, unmeasured, settings, started_at, Outcome("no_verdict", reason), notes)
+                ending = Outcome("no_verdict", reason)
+                return judged(before, unmeasured, settings, started_at, ending, notes, difference)
         finally:
             rmtree(folder.parent, ignore_errors=True)
     raise AssertionError("the last try returns")
@@ -186,6 +190,7 @@ def judged(
     started_at: datetime,
     ending: Outcome | None = None,
     notes: tuple[str, ...] = (),
+    difference: str | None = None,
 ) -> Evaluation:
     """Judge the candidate; `ending` is an outcome that is known without judging."""
     environment = {
@@ -204,6 +209,7 @@ def judged(
         after,
         ending or outcome_of(after, judge(after)),
         notes,
+        difference,
     )
 
 

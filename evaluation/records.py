@@ -40,12 +40,26 @@ class SuiteRun:
 
 
 @dataclass(frozen=True, slots=True)
+class StatementPlan:
+    """A statement that was sent so many times for a request, and its first plan: a line for each node.
+
+    `buffers` are those of all times together; constants may differ.
+    """
+
+    sql: str
+    times: int
+    buffers: int
+    nodes: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class WorkSample:
     """What one request cost: statements, rows, buffers, bytes.
 
     Statements are counted by SQLAlchemy's hooks, by the server, and on the wire. `statements_session` are
     those of the server's that are about the session, which do not count on the wire. `reads` are the kinds of
-    plan nodes that read each table (`Seq Scan`, `Index Scan`, ...), where plans were looked at.
+    plan nodes that read each table (`Seq Scan`, `Index Scan`, ...), where plans were looked at; `plans` are
+    those plans.
     """
 
     scenario: str
@@ -61,6 +75,7 @@ class WorkSample:
     statements_wire: int = 0
     commands_redis: int = 0
     reads: dict[str, list[str]] = field(default_factory=dict)
+    plans: list[StatementPlan] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +98,9 @@ class LoadSample:
     `hit_ratio` is the share of requests for which no reviews were read from Postgres. `null_again_rounds`
     are more rounds of the null server, to compare it with itself. `ceiling_rounds` are rounds of nginx, which
     sends the same bytes from disk. `floor_rounds` are rounds of the one statement that builds the page.
-    `pool_errors` are what the candidate's connection pool said in its log, and how often.
+    `pool_errors` are what the candidate's connection pool said in its log, and how often. `latencies` are all
+    latencies of all rounds as HDR histograms in microseconds, by target: `candidate`, `null`, `null_again`,
+    `ceiling`, `floor`.
     """
 
     scenario: str
@@ -102,6 +119,7 @@ class LoadSample:
     ceiling_rounds: tuple[Round, ...] = ()
     floor_rounds: tuple[Round, ...] = ()
     pool_errors: dict[str, int] = field(default_factory=dict)
+    latencies: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +264,8 @@ class Evaluation:
     """Baseline and candidate as they were measured, and the outcome.
 
     The verdicts are not stored here: they follow from the measurements alone. `notes` are sentences for the
-    reader of the report that decide nothing.
+    reader of the report that decide nothing. `difference` is the patch from the baseline to the candidate;
+    None where it could not be made.
     """
 
     run_id: str
@@ -258,3 +277,4 @@ class Evaluation:
     after: Measured
     outcome: Outcome
     notes: tuple[str, ...] = ()
+    difference: str | None = None

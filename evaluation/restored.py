@@ -13,6 +13,7 @@ from evaluation.records import (
     RealMinute,
     Round,
     Signal,
+    StatementPlan,
     SuiteRun,
     WorkSample,
 )
@@ -31,7 +32,7 @@ def measured_from(saved: dict[str, Any]) -> Measured:
             suite.get("stdout", ""),
             suite.get("stderr", ""),
         ),
-        tuple(WorkSample(**one) for one in saved["work"]),
+        tuple(map(work_sample_from, saved["work"])),
         tuple(load_sample_from(one) for one in saved["load"]),
         tuple(Signal(**one) for one in saved["signals"]),
         saved["error"],
@@ -43,6 +44,11 @@ def measured_from(saved: dict[str, Any]) -> Measured:
         tuple(CountCost(**one) for one in saved.get("counts", ())),
         page_cost_from(saved.get("page_500")),
     )
+
+
+def work_sample_from(saved: dict[str, Any]) -> WorkSample:
+    """Restore a WorkSample in the same way; there are no plans in older reports."""
+    return WorkSample(**{**saved, "plans": [StatementPlan(**one) for one in saved.get("plans", ())]})
 
 
 def real_minute_from(saved: dict[str, Any] | None) -> RealMinute | None:

@@ -6,6 +6,22 @@ from pathlib import Path
 
 from evaluation.candidates.folder import copied
 from evaluation.candidates.git import output_of_git
+from evaluation.errors import EvaluationError
+
+LONGEST = 300_000
+"""A report holds so many characters of a patch; the reference's has 69 000."""
+
+
+def shown_difference(before: Path, after: Path) -> str | None:
+    """The beginning of a patch, for a report; None where it cannot be made, for no verdict depends on it."""
+    try:
+        text = difference(before, after)
+    except (EvaluationError, OSError):
+        return None
+    if len(text) <= LONGEST:
+        return text
+    whole_lines = text[:LONGEST].rpartition("\n")[0]
+    return f"{whole_lines}\n\\ cut: the patch has {len(text):,} characters\n"
 
 
 def difference(before: Path, after: Path) -> str:

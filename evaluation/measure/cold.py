@@ -4,17 +4,19 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import redis
 
 from evaluation.measure.answers import check_bodies
+from evaluation.measure.histograms import histograms, histograms_of
 from evaluation.measure.rounds import round_of, round_of_ms, run_client, run_observed, sample
 from evaluation.measure.scenarios import CLIENTS, FIRST_PAGE, ROUNDS, Scenario, gets
 from evaluation.measure.settings import Progress
 from evaluation.measure.yardsticks import FirstPage
-from evaluation.records import LoadSample, Round
+from evaluation.records import LoadSample
 from evaluation.serving.connection import Answer, Connection
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage
@@ -31,7 +33,7 @@ def measure_stampede(
     name = "stampede" if processes == 1 else "stampede_two_processes"
     progress(f"{candidate.name}: load: {name}")
     results: list[dict[str, Any]] = []
-    nulls: list[Round] = []
+    nulls: list[dict[str, Any]] = []
     samples: list[LoadSample] = []
     size = 0
     for _ in range(rounds):
@@ -46,18 +48,19 @@ def measure_stampede(
                 break
             size = size or len(first_page(servers[0]).sent)
         with stage.serving(candidate, options=("--null", str(size))) as null:
-            nulls += map(round_of, run_client([stampede_plan([null])]))
+            nulls += run_client([stampede_plan([null])])
     checked, wrong = check_bodies(stage.admin_url, [one for result in results for one in result["kept"]])
     return replace(
         samples[0],
         outcomes=dict(sum((Counter(one.outcomes) for one in samples), Counter[str]())),
         rounds=tuple(one.rounds[0] for one in samples),
-        null_rounds=tuple(nulls),
+        null_rounds=tuple(map(round_of, nulls)),
         statements_per_request=max(one.statements_per_request for one in samples),
         server_peak_mb=max(one.server_peak_mb for one in samples),
         bodies_checked=checked,
         bodies_wrong=wrong,
         pool_errors=dict(sum((Counter(one.pool_errors) for one in samples), Counter[str]())),
+        latencies=histograms_of({"candidate": results, "null": nulls}),
     )
 
 
@@ -80,7 +83,8 @@ async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
     counters, cpu_s = stage.counters(), server.cpu_seconds()
     before = counters.snapshot()
     outcomes = Counter[str]()
-    rounds, floors = [], []
+    pages: list[list[float]] = []
+    floors: list[list[float]] = []
     with closing(Connection(server.port)) as connection:
         for _ in range(ROUNDS):
             pages_ms, floors_ms = [], []
@@ -91,8 +95,8 @@ async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
                 outcomes[str(answer.status)] += 1
                 pages_ms.append(answer.ms)
                 floors_ms.append(await floor.ms())
-            rounds.append(round_of_ms(pages_ms))
-            floors.append(round_of_ms(floors_ms))
+            pages.append(pages_ms)
+            floors.append(floors_ms)
     await floor.connection.close()
     statements, cpu_s = sum(work.calls for work in counters.since(before)), server.cpu_seconds() - cpu_s
     counters.close()
@@ -100,14 +104,15 @@ async def measure_cold_page(stage: Stage, server: Server) -> LoadSample:
         scenario="cold_page_one_client",
         clients=1,
         outcomes=dict(outcomes),
-        rounds=tuple(rounds),
+        rounds=tuple(map(round_of_ms, pages)),
         null_rounds=(),
         statements_per_request=round(statements / outcomes.total(), 4),
         server_cpu_ms_per_request=round(1000 * cpu_s / outcomes.total(), 4),
         server_peak_mb=server.peak_mb(),
         bodies_checked=0,
         bodies_wrong=0,
-        floor_rounds=tuple(floors),
+        floor_rounds=tuple(map(round_of_ms, floors)),
+        latencies=histograms({"candidate": chain(*pages), "floor": chain(*floors)}),
     )
 
 

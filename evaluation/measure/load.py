@@ -10,6 +10,7 @@ from typing import Any
 from evaluation.database.expected import expected_products
 from evaluation.measure.answers import check_bodies, check_versions
 from evaluation.measure.cold import empty_cache, first_page, measure_cold_page, measure_stampede
+from evaluation.measure.histograms import histograms_of
 from evaluation.measure.rounds import round_of, run_client, run_observed, sample
 from evaluation.measure.scenarios import (
     CLIENTS,
@@ -163,6 +164,7 @@ def measure_scenario(targets: Targets, kind: Scenario) -> LoadSample:
         null_again_rounds=tuple(map(round_of, by_target.get("null_again", []))),
         ceiling_rounds=tuple(map(round_of, by_target.get("ceiling", []))),
         floor_rounds=tuple(map(round_of, by_target.get("floor", []))),
+        latencies=histograms_of(by_target),
     )
 
 

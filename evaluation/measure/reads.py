@@ -8,6 +8,7 @@ from pathlib import Path
 from evaluation.database.counters import Counters
 from evaluation.database.plans import read_plan
 from evaluation.errors import CandidateError
+from evaluation.measure.outlines import MALFORMED, OF_THE_SYSTEM, outlines
 from evaluation.measure.work import SCENARIOS, fetch
 from evaluation.records import WorkSample
 from evaluation.serving.relay import Relay
@@ -18,7 +19,6 @@ Reads = dict[str, list[str]]
 """The kinds of plan nodes that read a table, by the name of the table."""
 REQUESTS = ("first_page_cold", "detail", "batch_of_20")
 """The requests that are looked at: plans of every statement take time, and the baseline sends thousands."""
-OF_THE_SYSTEM = "pg_"
 
 
 def with_reads(
@@ -31,19 +31,24 @@ def with_reads(
         closing(stage.counters()) as counters,
     ):
         assert stage.relay is not None
-        reads_of(server, counters, stage.relay, "/products/1")
-        reads = {name: reads_of(server, counters, stage.relay, SCENARIOS[name]) for name in REQUESTS}
-    return tuple(replace(sample, reads=reads.get(sample.scenario, {})) for sample in work)
+        plans_of(server, counters, stage.relay, "/products/1")
+        plans = {name: plans_of(server, counters, stage.relay, SCENARIOS[name]) for name in REQUESTS}
+    return tuple(with_plans(sample, plans.get(sample.scenario, [])) for sample in work)
 
 
-def reads_of(server: Server, counters: Counters, relay: Relay, path: str) -> Reads:
-    """How the tables were read for one request; an answer that does not come decides nothing here."""
+def with_plans(sample: WorkSample, plans: Sequence[str]) -> WorkSample:
+    """A sample with what the plans of its request tell."""
+    return replace(sample, reads=reads_in(plans), plans=outlines(plans))
+
+
+def plans_of(server: Server, counters: Counters, relay: Relay, path: str) -> list[str]:
+    """The plans of the statements of one request; an answer that does not come decides nothing here."""
     told = len(relay.plans)
     with suppress(CandidateError):
         fetch(server, path)
     counters.settle()
     relay.settle()
-    return reads_in(relay.plans[told:])
+    return relay.plans[told:]
 
 
 def reads_in(plans: Sequence[str]) -> Reads:
@@ -61,5 +66,5 @@ def scans_in(plan: str) -> set[tuple[str, str]]:
             for node in read_plan(plan).nodes
             if node.kind.endswith("Scan") and node.relation and not node.relation.startswith(OF_THE_SYSTEM)
         }
-    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    except MALFORMED:
         return set()

@@ -10,6 +10,7 @@ from typing import Any
 
 from evaluation.database.counters import Work
 from evaluation.errors import InfrastructureError
+from evaluation.measure.histograms import histograms_of
 from evaluation.measure.pool_errors import pool_errors, sizes_of_logs
 from evaluation.measure.scenarios import Scenario
 from evaluation.records import LoadSample, Round
@@ -73,6 +74,7 @@ def sample(
         warm_up_requests=sum(result["warm_up_requests"] for result in results),
         hit_ratio=round(max(0.0, 1 - reads / sent), 4),
         pool_errors=seen.pool_errors,
+        latencies=histograms_of({"candidate": results}),
     )
 
 

@@ -35,7 +35,7 @@ SECONDS = {
     "validators": 25,
     "freshness": 16,
 }
-"""What the longest files took on baseline and reference, in seconds; it decides only which share runs them."""
+"""Seconds that the longest files took on baseline and reference; they decide only which share runs a file."""
 OTHER_S = 13
 PRINTED_CHARACTERS = 4_000
 IN_EVERY_SHARE = "tests/test_audit.py"

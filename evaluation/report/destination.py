@@ -1,10 +1,11 @@
-"""Where reports go: where the caller wants them, or to a folder of their own beside the newest one."""
+"""Where reports go, and their pages: where the caller wants them, or to a folder beside the newest one."""
 
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from evaluation.report import document
+from evaluation.report.html.beside import write_beside
 from evaluation.report.whole import written_whole
 
 REPORTS = Path(__file__).parents[1] / "reports"
@@ -29,15 +30,21 @@ class Destination:
         return self.folder or (self.file.absolute().parent if self.file else REPORTS / stamp)
 
     def write(self, report: dict[str, Any], stamp: str, name: str = "") -> Path:
-        """Write a report wherever it goes; return one of the files."""
+        """Write a report wherever it goes, and its page beside it; return one of the files."""
+        files = self.written(report, stamp, name)
+        write_beside(files, report)
+        return files[-1]
+
+    def written(self, report: dict[str, Any], stamp: str, name: str) -> list[Path]:
+        """Write a report wherever it goes; return the files, the most important one last."""
         if self.file:
             write_to(self.file, document.as_bytes(report))
             if not self.folder:
-                return self.file
+                return [self.file]
         path = document.write(report, self.folder_of(stamp) / name)
-        if not self.folder:
-            written_whole(REPORTS / LATEST, document.as_bytes(report))
-        return path
+        if self.folder:
+            return [*([self.file] if self.file else []), path]
+        return [written_whole(REPORTS / LATEST, document.as_bytes(report)), path]
 
 
 def write_to(path: Path, body: bytes) -> None:

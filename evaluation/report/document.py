@@ -46,6 +46,7 @@ def as_report(found: Evaluation) -> dict[str, Any]:
         "work": samples(found.before, found.after, "work"),
         "cpu": samples(found.before, found.after, "cpu"),
         "load": samples(found.before, found.after, "load"),
+        "difference": found.difference,
         "page_500": {name: page_as_json(one.page_500) for name, one in sides.items()},
     }
 

@@ -9,6 +9,7 @@ from evaluation.candidates.folder import copied
 from evaluation.measure import load
 from evaluation.measure.cold import measure_stampede
 from evaluation.measure.cpu import measure_cpu
+from evaluation.measure.histograms import decoded
 from evaluation.measure.load import answers_warm, is_hopeful, measure_load, plan_of_round
 from evaluation.measure.scenarios import (
     CLIENTS,
@@ -21,6 +22,7 @@ from evaluation.measure.scenarios import (
 )
 from evaluation.records import CpuCost
 from evaluation.serving.workbench import Stage
+from evaluation.tests.pages import needs_histograms
 
 REFERENCE = Path(__file__).parents[2] / "repository_after"
 BASELINE = Path(__file__).parents[2] / "repository_before"
@@ -84,6 +86,25 @@ def test_a_candidate_that_fails_the_stampede_alone_is_timed_on_a_warm_page(
     assert lines == [f"full: load: {name}" for name in samples], "every scenario is told as it begins"
     assert "503" in samples["stampede"].outcomes
     assert set(samples["hot"].outcomes) == {"200"}
+
+
+@needs_histograms
+def test_all_latencies_of_every_target_are_kept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    hot = Scenario("hot", gets([FIRST_PAGE]), rounds=2, round_s=0.1)
+    monkeypatch.setattr(load, "scenarios", lambda *_: [hot])
+
+    samples = {one.scenario: one for one in measure_load(stage, REFERENCE, CHEAP, lambda _: None)}
+
+    targets = {"candidate": "rounds", "null": "null_rounds", "floor": "floor_rounds"}
+    for sample in samples.values():
+        found = {target: getattr(sample, name) for target, name in targets.items() if getattr(sample, name)}
+        assert found.keys() == sample.latencies.keys() - {"null_again", "ceiling"}, sample.scenario
+        for target, rounds in found.items():
+            kept = decoded(sample.latencies[target])
+            assert kept.total_count == sum(one.requests for one in rounds)
+            assert kept.get_max_value() / 1000 == pytest.approx(max(one.max_ms for one in rounds), rel=0.02)
+    assert {"null", "null_again"} < samples["hot"].latencies.keys()
+    assert samples["cold_page_one_client"].latencies.keys() == {"candidate", "floor"}
 
 
 def test_the_baseline_is_cut_short_without_another_request(stage: Stage) -> None:

@@ -1,11 +1,15 @@
 """How Postgres read the tables for single requests, on both catalogs."""
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 from evaluation.database.dataset import SIZES
+from evaluation.measure.outlines import outlines
 from evaluation.measure.reads import REQUESTS, Reads, reads_in, with_reads
 from evaluation.measure.work import SCENARIOS
-from evaluation.records import WorkSample
+from evaluation.records import StatementPlan, WorkSample
+from evaluation.restored import work_sample_from
 from evaluation.serving.workbench import Workbench
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +31,30 @@ def test_a_text_that_is_no_plan_tells_nothing_and_stops_nothing() -> None:
     real = (PLAN % ("Seq Scan", "reviews"), PLAN % ("Index Scan", "pg_type"), PLAN % ("ModifyTable", "users"))
 
     assert reads_in((*FORGED, *real)) == {"reviews": ["Seq Scan"]}
+
+
+def test_a_statement_is_told_once_with_its_first_plan_and_how_often_it_was_sent() -> None:
+    real = (PLAN % ("Seq Scan", "reviews"), PLAN % ("Index Scan", "users"))
+
+    assert outlines((*FORGED, *real)) == [StatementPlan("select", 2, 0, ["Seq Scan on reviews: 1 rows"])]
+    assert outlines((PLAN % ("Index Scan", "pg_type"),)) == []
+
+
+def test_the_plans_of_a_page_name_their_statements_tables_and_indexes(bench: Workbench) -> None:
+    pages = []
+    for candidate in (BEFORE, AFTER):
+        measured = with_reads(WORK, bench, candidate, SIZES["tenth"])
+        pages.append({one.scenario: one.plans for one in measured}["first_page_cold"])
+        assert measured == tuple(work_sample_from(json.loads(json.dumps(asdict(one)))) for one in measured)
+
+    before, after = pages
+    assert sum(one.times for one in before) == 847
+    assert len(before) == 6, before
+    assert [one.times for one in before if "FROM users" in one.sql] == [785]
+    assert sum(one.times for one in after) == 3
+    [page] = [one for one in after if "FROM products" in one.sql and "inventory" in one.sql]
+    assert any("Index Scan on products using " in line for line in page.nodes), page.nodes
+    assert all(one.buffers > 0 for one in (*before, *after))
 
 
 def test_the_baseline_reads_whole_tables_where_the_reference_uses_an_index(bench: Workbench) -> None:

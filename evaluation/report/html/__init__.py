@@ -1,0 +1,1 @@
+"""`report.html`: a page to look at, made from a report alone."""
