@@ -31,6 +31,8 @@ AUDITOR = Auditor()
 """Every exchange of this run, whichever test caused it."""
 UNDER_WAY: defaultdict[str, UnderWay] = defaultdict(UnderWay)
 """The requests to all processes of a stage, by the name of its database."""
+SERVED: "list[Subject]" = []
+"""The servers that run, and whose logs the auditor has not read yet."""
 LOG_DEADLINE_S = 5.0
 EMPTY_CATEGORY = 42
 """No seeded product is in it."""
@@ -50,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--results", help="write the outcome of every test to this file (JSON lines)")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Subject:
     """A served candidate: its HTTP client, its observer, its stage."""
 
@@ -125,11 +127,20 @@ def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> I
         observer = Observer(server, stage, counters, stage.relay)
         transport = AuditedTransport(observer, UNDER_WAY[stage.database], audit.report, verify=False)
         http = stack.enter_context(httpx.Client(base_url=server.url, timeout=30, transport=transport))
-        yield Subject(http, server, stage, observer, audit)
-        # Where lines are missing anyway, there is no use in waiting for them again.
-        if not AUDITOR.wrong["R16.1"]:
-            until(lambda: not audit.unlogged(server.log_text()), LOG_DEADLINE_S)
-        audit.check_log(server.log_text())
+        subject = Subject(http, server, stage, observer, audit)
+        SERVED.append(subject)
+        yield subject
+        if subject in SERVED:
+            check_log(subject)
+
+
+def check_log(subject: Subject) -> None:
+    """Every request to a server has its line: asked at the server's end, or before the auditor is."""
+    SERVED.remove(subject)
+    # Where lines are missing anyway, there is no use in waiting for them again.
+    if not AUDITOR.wrong["R16.1"]:
+        until(lambda: not subject.audit.unlogged(subject.server.log_text()), LOG_DEADLINE_S)
+    subject.audit.check_log(subject.server.log_text())
 
 
 @pytest.fixture(scope="session")
@@ -215,6 +226,8 @@ def servers(blocked_stage: Stage, candidate: Path) -> Iterator[Callable[[], Subj
 
 def end_with_its_transactions(subject: Subject) -> None:
     """Kill a server, and wait until Postgres has taken back what its transactions had locked."""
+    # Lines that it had still to write are lost.
+    SERVED.remove(subject)
     subject.server.process.kill()
     until(lambda: subject.observer.counters.busy() == 0)
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.audit.auditor import CRITERIA
-from tests.conftest import AUDITOR, Subject, holding_table, subject_on
+from tests.conftest import AUDITOR, SERVED, Subject, check_log, holding_table, subject_on
 from tests.observing import until
 
 HELD_S = 0.25
@@ -58,6 +58,9 @@ def tour(request: pytest.FixtureRequest) -> None:
         for subject in (second, first):
             read_everything(subject, ENCODINGS[:1])
         hold_up(first)
+    # Servers that tests share run until all tests have ended.
+    while SERVED:
+        check_log(SERVED[-1])
 
 
 def read_everything(subject: Subject, encodings: Sequence[str]) -> None:

@@ -188,6 +188,8 @@ def held_up(subject: Subject, requests: list[Sent], seconds: float) -> list[Time
             assert until(lambda: waiting() >= len(requests)), f"{waiting()} of {len(requests)} requests wait"
             time.sleep(seconds)
         times = [one.result() for one in running]
+    for request in requests:
+        subject.audit.note_held(request.target.partition("?")[0], seconds)
     return [timed(subject, *pair, before, seconds) for pair in zip(requests, times, strict=True)]
 
 

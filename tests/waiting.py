@@ -15,6 +15,8 @@ HEALTH_S, RETURN_S = 5.0, 15.0
 """More than the contract allows, for a busy machine is no slow candidate. What is held up takes for ever."""
 ARRIVAL_S, NEXT_S = 8.0, 0.7
 ANSWER_S = 30.0
+BEGUN_S = 1.5
+"""What a process may need until it has read hundreds of requests."""
 DETAILS = [f"/products/{number}" for number in range(1301, 1421)]
 """Nothing else asks for these, so a catalog that keeps details must read them."""
 
@@ -57,6 +59,10 @@ def while_waiting(
         under_way.cancel()
         if all(path.startswith("/") for path in paths):
             subject.audit.report_all(answers.exchanges)
+        else:
+            # R16.2: who waits for a connection waits as well.
+            for exchange in answers.exchanges:
+                subject.audit.expect_line(exchange, (held_s or 0.0) - BEGUN_S)
         health_s = health.exchanges[0].elapsed_s if health.exchanges else float("inf")
         return Waiting(most, health_s, threads, pool["checked_out"], answers.outcomes)
 

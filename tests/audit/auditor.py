@@ -12,7 +12,7 @@ from evaluation.database.expected import difference
 from tests.audit import bodies, http_rules
 from tests.audit.exchange import Exchange
 from tests.audit.http_rules import Finding
-from tests.audit.log_lines import Request, is_plain, lines_about
+from tests.audit.log_lines import Request, is_plain, lines_about, without_a_place
 from tests.audit.tables import Tables
 
 CRITERIA = (
@@ -97,6 +97,13 @@ class ServerAudit:
         for exchange in exchanges:
             self.report(exchange)
 
+    def expect_line(self, exchange: Exchange, held_s: float = 0.0) -> None:
+        """A request must be logged; it was held up for so long on purpose."""
+        held_s = min(held_s, exchange.elapsed_s)
+        self.requests.append(
+            Request(exchange.method, exchange.path, exchange.status, exchange.elapsed_s, held_s)
+        )
+
     def check(self, exchange: Exchange) -> None:
         """The same, while nobody else does."""
         is_write = exchange.method not in ("GET", "HEAD") and exchange.status not in REFUSED
@@ -110,7 +117,7 @@ class ServerAudit:
             self.auditor.note(self.check_tags(exchange), context)
             if is_write and exchange.alone and not self.tables.is_modelled:
                 self.auditor.note(check_write(exchange, self.tables), context)
-        self.requests.append(Request(exchange.method, exchange.path, exchange.status, exchange.elapsed_s))
+        self.expect_line(exchange)
 
     def check_tags(self, exchange: Exchange) -> Iterator[Finding]:
         """Same content, same tag; other content, another tag; and 304 only for what is still so."""
@@ -187,10 +194,16 @@ class ServerAudit:
             "(of one server process)",
         )
         lines = log.splitlines()
-        alone = Counter((one.method, one.path) for one in self.requests)
-        for one in self.requests:
-            if alone[one.method, one.path] == 1 and is_plain(one.path):
-                self.check_lines(one, lines_about(one, lines))
+        count = Counter((one.method, one.path) for one in self.requests)
+        alone = [one for one in self.requests if count[one.method, one.path] == 1 and is_plain(one.path)]
+        found = [(one, lines_about(one, lines)) for one in alone]
+        for one, its_lines in found:
+            self.check_lines(one, its_lines)
+        # The numbers of a query would stand among the others.
+        plain = [(one, its) for one, its in found if its and f"{one.path}?" not in its[0]]
+        if wrong := without_a_place(plain):
+            told = "no place in the lines holds the durations of all requests\n  " + "\n  ".join(wrong)
+            self.auditor.note([("R16.2", told)], "(of one server process)")
 
     def check_lines(self, request: Request, lines: list[str]) -> None:
         """The lines of the only request for a path: duration and flag."""

@@ -1,6 +1,7 @@
 """The log of a worker: which lines are about a request, and what they say of its duration."""
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -9,12 +10,17 @@ TIME_STAMP = re.compile(
     r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\d\d:\d\d:\d\d(?:[.,]\d+)?"
 )
 NAME_AND_VALUE = re.compile(r"([\w.-]+)[\"']?\s*[=:]\s*[\"']?([\w.-]+)")
+NAME_AND_NUMBER = re.compile(r"([A-Za-z_][\w.-]*)[\"']?\s*[=:]\s*[\"']?(\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)")
 PLAIN = re.compile(r"[A-Za-z0-9/_-]+")
 UNITS = (1.0, 1e3, 1e6, 1e9)
 """Seconds, milliseconds, microseconds, nanoseconds."""
 CLOCKS_DIFFER_S = 0.003
 LOGGED_LATER_S = 0.03
 """A process may lose the processor between sending an answer and reading the clock for its line."""
+
+
+Place = tuple[str | int, float]
+"""A name before a number, or how many numbers stand before it (if negative, from there on); and a unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +53,48 @@ class Request:
         shortest_s = max(0.0, self.held_s - CLOCKS_DIFFER_S)
         return any(shortest_s <= one / unit <= longest_s for one in self.numbers(line) for unit in UNITS)
 
+    def places(self, line: str) -> frozenset[Place]:
+        """The places of a line at which a number stands that fits, in which unit."""
+        longest_s = self.elapsed_s + LOGGED_LATER_S
+        shortest_s = max(0.0, self.held_s - CLOCKS_DIFFER_S)
+        numbers = self.numbers(line)
+        named = [
+            (name, float(value)) for name, value in NAME_AND_NUMBER.findall(line.replace(self.path, " "))
+        ]
+        placed = [*named, *enumerate(numbers), *zip(range(-len(numbers), 0), numbers, strict=True)]
+        return frozenset(
+            (place, unit) for place, one in placed for unit in UNITS if shortest_s <= one / unit <= longest_s
+        )
+
     def words(self, line: str) -> frozenset[str]:
         """Words of a line, and names with their values, without what belongs to this request alone."""
         rest = TIME_STAMP.sub(" ", line.replace(self.path, " ").replace(self.method, " "))
         rest = NUMBER.sub("0", rest)
         pairs = {f"{name}={value}" for name, value in NAME_AND_VALUE.findall(rest)}
         return (frozenset(re.split(r"[\s,;|=:\"'{}\[\]()]+", rest)) | pairs) - {"", "0"}
+
+
+def without_a_place(logged: Iterable[tuple[Request, list[str]]]) -> list[str]:
+    """Lines of one form, in which no one place holds the duration of every request.
+
+    A line that holds many numbers has one that fits by chance; the duration is told where it always stands.
+    """
+    common: dict[frozenset[frozenset[str]], frozenset[tuple[frozenset[str], Place]]] = {}
+    shown: defaultdict[frozenset[frozenset[str]], list[str]] = defaultdict(list)
+    for request, lines in logged:
+        forms = [names_in(line) for line in lines]
+        found = {
+            (form, place) for form, line in zip(forms, lines, strict=True) for place in request.places(line)
+        }
+        form = frozenset(forms)
+        common[form] = common.get(form, frozenset(found)) & found
+        shown[form].append(f"{1000 * request.elapsed_s:.0f} ms: {lines[0][:200]}")
+    return next((shown[form][:4] for form, places in common.items() if not places), [])
+
+
+def names_in(line: str) -> frozenset[str]:
+    """What lines of one form share: the names before their values."""
+    return frozenset(name for name, _ in NAME_AND_VALUE.findall(line))
 
 
 def is_plain(path: str) -> bool:
