@@ -32,6 +32,7 @@ class Spent:
     sent: list[str] = field(default_factory=list)
     counted: list[Work] = field(default_factory=list)
     told: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
 
     @property
     def total(self) -> int:
@@ -39,7 +40,8 @@ class Spent:
         return max(len(self.sent), sum(work.calls for work in self.counted))
 
     def plans(self) -> list[QueryPlan]:
-        """The plan of every statement, those inside of functions included."""
+        """The plan of every statement, those inside of functions included; none may fail."""
+        assert not self.failed, f"Postgres tells no plan of a statement that fails: {self.failed[:2]}"
         return [read_plan(one) for one in self.told]
 
     def explain(self) -> str:
@@ -63,7 +65,8 @@ class Observer:
     def counted(self) -> Iterator[Spent]:
         """Count the work of a block; the yielded record is filled in when the block ends."""
         spent = Spent()
-        sent, told, before = len(self.relay.log), len(self.relay.plans), self.counters.snapshot()
+        sent, told, failed = len(self.relay.log), len(self.relay.plans), len(self.relay.failures)
+        before = self.counters.snapshot()
         yield spent
         done = self.counters.since(before)
         self.relay.settle()
@@ -71,6 +74,7 @@ class Observer:
         spent.sent = self.counters.counted(self.relay.log[sent:])
         spent.counted = [work for work in done if not self.counters.is_about_the_session(work.sql)]
         spent.told = self.relay.plans[told:]
+        spent.failed = self.relay.failures[failed:]
         ran = sum(work.calls for work in spent.counted if work.is_top)
         assert ran <= len(spent.sent), f"statements past the relay: {spent.explain()}"
 

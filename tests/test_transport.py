@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.conftest import EMPTY_CATEGORY, Subject, pages
+from tests.waiting import NEXT_S, while_waiting
 
 
 def wire_bytes(subject: Subject, path: str, accept_encoding: str) -> tuple[int, str | None]:
@@ -160,3 +161,15 @@ def test_pages_of_one_size_are_not_mistaken_for_each_other_by_plain_clients(shar
     for accept in ("identity", "gzip", "identity"):
         names = [shared.get(path, accept_encoding=accept).json()["items"][0]["name"] for path in paths]
         assert names == [f"Number {number}" for number in range(8)], accept
+
+
+@pytest.mark.criterion("R12.2")
+def test_answers_to_many_at_once_are_compressed_as_well(own: Subject) -> None:
+    # With up to 50 reviews each.
+    paths = [f"/products/{number}" for number in range(1, 61)]
+    paths += [f"/products/batch?ids={number},{number + 1}" for number in range(1, 61)]
+
+    # All of them wait inside of the catalog; the auditor looks at what they got.
+    seen = while_waiting(own, paths, backends=50, held_s=0.5, next_s=NEXT_S)
+
+    assert seen.statuses == {"200": len(paths)}, seen.statuses

@@ -118,6 +118,12 @@ def clone(admin_url: str, template: str, name: str, role: str, ours: str) -> Non
         for rights, member in (("CONNECT", role), ("CONNECT, CREATE", ours)):
             grant = f"GRANT {rights} ON DATABASE {{}} TO {{}}"
             admin.execute(sql.SQL(grant).format(database, sql.Identifier(member)))
+    with psycopg.connect(other_database(admin_url, name), autocommit=True) as inside:
+        # A candidate ends no session, neither of another process of its own nor one that waits for it.
+        for function in ("pg_terminate_backend(int, bigint)", "pg_cancel_backend(int)"):
+            inside.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC".encode())
+            grant = f"GRANT EXECUTE ON FUNCTION {function} TO {{}}"
+            inside.execute(sql.SQL(grant).format(sql.Identifier(ours)))
 
 
 def close_to_candidates(admin: psycopg.Connection, name: str) -> None:

@@ -44,6 +44,8 @@ WAIT_S = 61.0
 """A listing may be 60 s old."""
 AGAIN = 2 / 3
 """When listings are asked again meanwhile, as a share of the wait: asking does not make them last longer."""
+DEEPEST, LONG_PAGE, WALKING_S = 20, 100, 2.5
+"""How many long pages may come before one that is kept, and how long the walk to it may take."""
 PREPARING_S, CHECKING_S = 5.0, 8.0
 """No request is begun later than this before the change and after the wait: slow is judged elsewhere."""
 SILENT_S = 12.0
@@ -68,14 +70,14 @@ def observe_real_minute(
     started = time.monotonic()
     try:
         with (
-            bench.stage(SIZES["small"]) as stage,
+            bench.stage(SIZES["standard"]) as stage,
             unwatched(stage, candidate, "--without-probe") as first,
             unwatched(stage, candidate, "--as-in-production") as second,
         ):
             started = time.monotonic()
             random = Random(seed)
             # Each for one purpose: that writes are seen by other processes too is not asked here.
-            categories = random.sample(range(1, CATEGORIES + 1), 4)
+            categories = random.sample(range(1, CATEGORIES + 1), 5)
             minute = Minute(stage, (first, second), random, categories, interrupted, exchanges)
             with closing(stage.counters()) as counters:
                 before, rolled_back = counters.snapshot(), counters.rolled_back()
@@ -141,18 +143,34 @@ class Minute:
         return f"{url}{'&' if '?' in url else '?'}{PATIENT}"
 
     def listings(self) -> list[Listing]:
-        """A first page and a page of a category; and what follows the first, as its `next` says."""
+        """A first page and one of a category; what follows the first, as its `next` says; and a far page."""
         limit, category = self.random.randint(4, 8), self.categories.pop()
         first = Listing(f"/products?limit={limit}", f"where is_active order by id limit {limit}")
         rest = f"where is_active and category_id = {category} order by id limit 9"
         answer = self.ask(0, first.target, self.unchanged(first))
         link = content_of(answer.body()).get("next")
-        found = [first, Listing(f"/products?limit=9&category_id={category}", rest)]
+        found = [first, Listing(f"/products?limit=9&category_id={category}", rest), self.far_page()]
         if isinstance(link, str):
             return [*found, Listing(relative(link), f"{first.rest} offset {limit}")]
         broken = Broken(LINKED, f"next is {link!r:.80} though products follow")
         self.exchanges[-1] = replace(self.exchanges[-1], broken=self.exchanges[-1].broken or broken)
         return found
+
+    def far_page(self) -> Listing:
+        """A page of a long walk through a category, as far as there is time to walk."""
+        category = self.categories.pop()
+        rest = f"where is_active and category_id = {category} order by id limit {LONG_PAGE}"
+        listing = Listing(f"/products?limit={LONG_PAGE}&category_id={category}", rest)
+        is_early = until(time.monotonic() + WALKING_S)
+        for number in range(1, self.random.randint(1, DEEPEST) + 1):
+            if not is_early():
+                break
+            answer = self.ask(0, listing.target, self.unchanged(listing))
+            link = content_of(answer.body()).get("next")
+            if not isinstance(link, str):
+                break
+            listing = Listing(relative(link), f"{rest} offset {number * LONG_PAGE}")
+        return listing
 
     def unchanged(self, listing: Listing) -> Wanted:
         """What a listing must show that nobody changes."""

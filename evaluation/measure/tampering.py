@@ -33,7 +33,7 @@ from evaluation.serving.workbench import Stage, Workbench
 REFRESH = 10
 """From so many statements after an answer or in an idle second on, it is more than the refresh of a page."""
 LATE_S = 0.4
-IDLE_SECONDS = 4
+IDLE_SECONDS = 20
 """Seconds without a request after a write; what a write makes out of date is not read without a request."""
 WRITE_S, LONGEST_BYTES = 30.0, 1 << 20
 
@@ -195,12 +195,17 @@ def observe_with_probe(observation: Observation) -> None:
                 detail = f"GET {path}: {late} more statements after the answer"
                 observation.note("late_statements", detail)
     observation.write_and_settle()
+    asleep, count_before = observation.meter.mark(), observation.server.ask("count")["count"]
     for _ in range(IDLE_SECONDS):
         before = observation.meter.mark()
         time.sleep(1.0)
         if (idle := observation.spent(before, "without a request")) >= REFRESH:
             observation.note("background_work", f"{idle} statements in a second without a request")
             break
+    statements = observation.spent(asleep, "without a request")
+    if (by_hooks := observation.server.ask("count")["count"] - count_before) < statements:
+        detail = f"without a request: {statements} statements, {by_hooks} by the hooks"
+        observation.note("unseen_statements", detail)
     plain = sum(observation.first_page(category) for category in (4, 5, 6))
     browser = sum(observation.first_page(category, headers_of_somebody()) for category in (7, 8, 9))
     if browser > 2 * plain + BUDGET:

@@ -54,6 +54,7 @@ SOMETIMES = {
     "X-Request-ID": "{number:032x}",
     "traceparent": "00-{number:032x}-{version:016x}-01",
     "DNT": "1",
+    "Cache-Control": "{reload}",
 }
 """What clients, and proxies before us, send besides: each in one of SELDOM requests."""
 SELDOM = 5
@@ -68,6 +69,7 @@ def drawn(random: Random) -> tuple[str, dict[str, str]]:
         "minor": random.randint(1, 14),
         "language": random.choice(LANGUAGES),
         "number": random.getrandbits(128),
+        "reload": random.choice(("no-cache", "max-age=0")),
     }
     besides = {name: value for name, value in SOMETIMES.items() if not random.randrange(SELDOM)}
     return name, {header: value.format(**facts) for header, value in (headers | besides).items()}

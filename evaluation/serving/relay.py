@@ -20,6 +20,7 @@ class Relay:
     """Listens on a port of 127.0.0.1; `log` holds the statements or commands that have passed, in order.
 
     `plans` holds what Postgres told of them, where it was asked to (`plans.py`); all else is passed on.
+    `failures` holds those that failed, of which Postgres tells nothing.
     """
 
     def __init__(self, url: str, wire: type[Wire]) -> None:
@@ -28,6 +29,7 @@ class Relay:
         self.wire = wire
         self.log: list[str] = []
         self.plans: list[str] = []
+        self.failures: list[str] = []
         self.open: set[Wire] = set()
         self.url = ""
         self.ready = threading.Event()
@@ -63,7 +65,7 @@ class Relay:
 
     async def connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection of the candidate until one of its two ends is closed."""
-        wire = self.wire(self.log, self.plans)
+        wire = self.wire(self.log, self.plans, self.failures)
         writers = [writer]
         try:
             server_reader, server_writer = await connected(*self.place)

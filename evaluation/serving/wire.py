@@ -12,9 +12,12 @@ ENCRYPTION_REQUESTS = (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"\x00\x00\x00\x08\x
 
 
 class Wire(Protocol):
-    """One connection, as it is seen from between; what ends in it is added to a log, its plan to `plans`."""
+    """One connection, as it is seen from between.
 
-    def __init__(self, log: list[str], plans: list[str]) -> None: ...
+    What ends in it is added to a log, its plan to `plans`, and what has failed to `failures` as well.
+    """
+
+    def __init__(self, log: list[str], plans: list[str], failures: list[str]) -> None: ...
 
     def from_client(self, chunk: bytes) -> tuple[bytes, bytes]:
         """What to pass on to the server, and what to answer in its place."""
@@ -64,8 +67,8 @@ class PostgresWire:
     sends where it is told to (`plans.py`) are kept here; the client does not get them.
     """
 
-    def __init__(self, log: list[str], plans: list[str]) -> None:
-        self.log, self.plans = log, plans
+    def __init__(self, log: list[str], plans: list[str], failures: list[str]) -> None:
+        self.log, self.plans, self.failures = log, plans, failures
         self.startup: bytes | None = b""
         self.client, self.server = Messages(b"QPBEFS"), Messages(b"12CINsEVZ")
         self.due: deque[tuple[str, str]] = deque()
@@ -142,6 +145,7 @@ class PostgresWire:
     def failed(self) -> None:
         """A statement failed; the server leaves out what follows it in the same request."""
         kind, text = self.due[0]
+        self.failures.append(text)
         if kind in "QF":
             self.completions += 1
             return
@@ -178,7 +182,7 @@ def plan_in(notice: bytes) -> str | None:
 class RedisWire:
     """A connection to Redis: the name of every command is logged when it is passed on."""
 
-    def __init__(self, log: list[str], _: list[str]) -> None:
+    def __init__(self, log: list[str], *_: list[str]) -> None:
         self.log = log
         self.rest = b""
 
