@@ -44,7 +44,7 @@ WAIT_S = 61.0
 """A listing may be 60 s old."""
 AGAIN = 2 / 3
 """When listings are asked again meanwhile, as a share of the wait: asking does not make them last longer."""
-DEEPEST, LONG_PAGE, WALKING_S = 20, 100, 2.5
+NOT_NEAR, DEEPEST, LONG_PAGE, WALKING_S = 4, 20, 100, 2.5
 """How many long pages may come before one that is kept, and how long the walk to it may take."""
 PREPARING_S, CHECKING_S = 5.0, 8.0
 """No request is begun later than this before the change and after the wait: slow is judged elsewhere."""
@@ -162,7 +162,7 @@ class Minute:
         rest = f"where is_active and category_id = {category} order by id limit {LONG_PAGE}"
         listing = Listing(f"/products?limit={LONG_PAGE}&category_id={category}", rest)
         is_early = until(time.monotonic() + WALKING_S)
-        for number in range(1, self.random.randint(1, DEEPEST) + 1):
+        for number in range(1, self.random.randint(NOT_NEAR, DEEPEST) + 1):
             if not is_early():
                 break
             answer = self.ask(0, listing.target, self.unchanged(listing))
