@@ -94,6 +94,11 @@ def accepts_gzip(exchange: Exchange) -> bool | None:
     return None if weights and weights[0].strip("0.") == "" else True
 
 
+def names_gzip_plainly(exchange: Exchange) -> bool:
+    """Whether the first line of Accept-Encoding names gzip in small letters: Starlette reads no other."""
+    return "gzip" in exchange.request_headers.get_list("accept-encoding")[0]
+
+
 def check_compression(exchange: Exchange) -> Iterator[Finding]:
     """Large answers packed for those who take gzip, small ones and all others plain."""
     if exchange.status not in (200, 201) or exchange.method == "HEAD":
@@ -113,6 +118,8 @@ def check_compression(exchange: Exchange) -> Iterator[Finding]:
             "R12.3",
             f"Content-Encoding {exchange.encoding} was not asked for" if exchange.encoding else None,
         )
+    elif not names_gzip_plainly(exchange):
+        pass  # R12.7, which tests of its own ask for.
     elif plain_bytes >= WORTH_COMPRESSING_BYTES:
         yield "R12.1", None if packed else f"{plain_bytes} bytes of JSON were sent without gzip"
         if packed and plain_bytes >= SURELY_COMPRESSIBLE_BYTES:
