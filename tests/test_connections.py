@@ -48,10 +48,11 @@ def test_hundreds_that_wait_for_the_same_answer_all_get_it(own: Subject, kind: s
         "product": f"/products/{ids[0]}",
         "batch": f"/products/batch?ids={ids[1]},{ids[0]}",
     }[kind]
+    # A second try is for a busy machine alone: what was refused once is refused.
     for _ in range(2):
         # The auditor reads what they got.
         seen = while_waiting(own, [path] * USERS, backends=1, held_s=1.0)
-        if seen.statuses == {"200": USERS}:
+        if "timeout" not in seen.statuses or seen.statuses.keys() - {"200", "timeout"}:
             break
 
     assert seen.statuses == {"200": USERS}, seen.statuses
