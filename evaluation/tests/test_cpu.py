@@ -1,5 +1,6 @@
 """The CPU time of a warm page is measured beside the null server, also of candidates that hardly answer."""
 
+import re
 from pathlib import Path
 
 from evaluation.candidates.folder import copied
@@ -75,7 +76,9 @@ def test_a_candidate_that_repeats_an_answer_under_load_is_found(stage: Stage, tm
 
     assert is_cheap([cost]), cost
     assert [one.criterion for one in broken] == ["R16.1", "API.6"], broken
-    assert broken[0].message == f"1 lines in the log for {cost.requests} requests under load"
+    told = re.fullmatch(r"1 lines in the log for (\d+) requests under load", broken[0].message)
+    # Besides those of the comparison there are more, for what a process does after some thousands.
+    assert told and int(told[1]) > cost.requests, broken[0].message
 
 
 def test_the_baseline_is_found_costly(stage: Stage) -> None:
