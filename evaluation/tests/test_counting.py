@@ -158,6 +158,18 @@ def test_a_statement_that_goes_past_the_relay_is_counted_by_postgres_alone(
     assert (spent.wire, spent.server) == (0, 1)
 
 
+@pytest.mark.parametrize("prepared", [False, True])
+def test_the_relay_knows_which_statements_failed(meter: Meter, prepared: bool) -> None:
+    before = len(meter.postgres.failures)
+    with psycopg.connect(meter.postgres.url, autocommit=True) as connection:
+        connection.execute("select id from products limit 1", prepare=prepared)
+        with pytest.raises(psycopg.errors.InvalidTextRepresentation):
+            connection.execute("select ('total=' || count(*))::int from products", prepare=prepared)
+        meter.postgres.settle()
+
+    assert meter.postgres.failures[before:] == ["select ('total=' || count(*))::int from products"]
+
+
 def test_the_relay_knows_which_connections_are_open_and_busy(meter: Meter) -> None:
     with psycopg.connect(meter.postgres.url, sslmode="prefer") as connection:
         connection.execute("select id from products limit 1")

@@ -50,6 +50,16 @@ def test_our_own_login_to_the_tables_of_a_candidate_has_no_more_rights_than_the_
         ours.execute("update users set name = 'N' where id = 1")
 
 
+@pytest.mark.parametrize("function", ["pg_terminate_backend", "pg_cancel_backend"])
+def test_a_candidate_ends_no_session_and_we_may(stage: Stage, function: str) -> None:
+    query = f"select {function}(pg_backend_pid())".encode()
+
+    with psycopg.connect(stage.url) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+        connection.execute(query)
+    with psycopg.connect(stage.admin_url) as ours, pytest.raises(psycopg.OperationalError):
+        ours.execute(query)
+
+
 def test_we_do_not_wait_for_ever_for_what_a_candidate_has_locked(stage: Stage) -> None:
     with psycopg.connect(stage.url) as holder, psycopg.connect(stage.admin_url) as ours:
         holder.execute("lock table reviews in access exclusive mode")
