@@ -27,10 +27,10 @@ def test_requests_beyond_the_pool_wait_for_a_connection_and_are_answered(own: Su
     batches = [f"/products/batch?ids={n},{n + 1}" for n in range(301, 401)]
     # Requests of each kind are more than two pools hold.
     reads = [*DETAILS, *listings, *batches]
-    # A busy machine gets a second try, for answering what has waited takes its time there.
+    # Who answers most of them gets a second try: answering what has waited takes its time on a busy machine.
     for _ in range(2):
         seen = while_waiting(own, [*reads, *changes(120)], backends=50, held_s=8.0)
-        if seen.statuses == {"200": USERS}:
+        if not USERS / 2 < seen.statuses.get("200", 0) < USERS:
             break
 
     assert seen.statuses == {"200": USERS}, seen.statuses

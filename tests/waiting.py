@@ -14,7 +14,7 @@ from tests.observing import until
 HEALTH_S, RETURN_S = 5.0, 15.0
 """More than the contract allows, for a busy machine is no slow candidate. What is held up takes for ever."""
 ARRIVAL_S, NEXT_S = 8.0, 0.7
-ANSWER_S = 60.0
+ANSWER_S = 40.0
 BEGUN_S = 3.0
 """What a process may need until it has read hundreds of requests."""
 DETAILS = [f"/products/{number}" for number in range(1301, 1421)]
