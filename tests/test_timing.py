@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
+from threading import Event
 
 import pytest
 
@@ -16,8 +17,8 @@ from tests.observing import until
 from tests.passing_time import pass_time
 
 DEADLINE_S, IMPATIENT_S = 5.0, 1.0
-MISSED: list[float] = []
-"""When lines did not come in time."""
+MISSED = Event()
+"""Set once lines did not come in time."""
 AT_ONCE = 250
 QUICK_S = 0.160
 JUST_LONG_S, LONG_S, SHORT_S, VERY_SHORT_S, SOON_S = 0.203, 0.25, 0.10, 0.02, 1.75
@@ -35,9 +36,9 @@ def lines_about(subject: Subject, method: str, path: str, since: int = 0) -> lis
 
 def comes(line: Callable[[], object]) -> bool:
     """Whether lines come; where some did not come once, there is no use in waiting for others as long."""
-    has_come = until(line, IMPATIENT_S if MISSED or AUDITOR.wrong["R16.1"] else DEADLINE_S)
+    has_come = until(line, IMPATIENT_S if MISSED.is_set() or AUDITOR.wrong["R16.1"] else DEADLINE_S)
     if not has_come:
-        MISSED.append(time.monotonic())
+        MISSED.set()
     return has_come
 
 

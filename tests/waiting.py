@@ -62,7 +62,7 @@ def while_waiting(
         else:
             # R16.2: who waits for a connection waits as well.
             for exchange in answers.exchanges:
-                subject.audit.expect_line(exchange, (held_s or 0.0) - BEGUN_S)
+                subject.audit.expect_line(exchange, max(0.0, (held_s or 0.0) - BEGUN_S))
         health_s = health.exchanges[0].elapsed_s if health.exchanges else float("inf")
         return Waiting(most, health_s, threads, pool["checked_out"], answers.outcomes)
 

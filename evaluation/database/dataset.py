@@ -119,7 +119,7 @@ def clone(admin_url: str, template: str, name: str, role: str, ours: str) -> Non
             grant = f"GRANT {rights} ON DATABASE {{}} TO {{}}"
             admin.execute(sql.SQL(grant).format(database, sql.Identifier(member)))
     with psycopg.connect(other_database(admin_url, name), autocommit=True) as inside:
-        # A candidate ends no session, neither of another process of its own nor one that waits for it.
+        # A candidate ends no session: Postgres would let it end those of its other processes.
         for function in ("pg_terminate_backend(int, bigint)", "pg_cancel_backend(int)"):
             inside.execute(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC".encode())
             grant = f"GRANT EXECUTE ON FUNCTION {function} TO {{}}"

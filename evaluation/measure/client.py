@@ -18,8 +18,8 @@ from typing import Any
 import httptools
 import uvloop
 
-from evaluation.measure.statements import cpu_seconds, run_statements
-from evaluation.measure.traffic import LoadPlan, Request, Result, StatementPlan
+from evaluation.measure.statements import run_statements
+from evaluation.measure.traffic import LoadPlan, Request, Result, StatementLoad, cpu_seconds
 from evaluation.serving.clients import drawn_with_gzip
 
 BUFFER_BYTES = 1 << 18
@@ -269,7 +269,7 @@ def headers_of_a_client(port: int) -> bytes:
 async def run(plan: dict[str, Any]) -> Result:
     """Run one plan of either kind."""
     if "statement" in plan:
-        return await run_statements(StatementPlan(**plan))
+        return await run_statements(StatementLoad(**plan))
     return await Load(LoadPlan(**plan)).run()
 
 

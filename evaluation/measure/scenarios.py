@@ -109,28 +109,23 @@ def scenarios(products: int, first_ids: list[int], far_pages: list[str], etag: s
         Scenario("revalidate", gets([FIRST_PAGE], **{"If-None-Match": etag}), checked=False),
         Scenario("popular", gets(popular_paths()), warm_up_s=8.0, round_s=1.0),
         Scenario("deep", gets(far_pages), checked=False),
-        Scenario(
-            "detail",
-            gets([f"/products/{number}" for number in ids]),
-            clients=FEW_CLIENTS,
-            beside_null=False,
-            floor=Floor(PRODUCT_AS_JSON, [[number] for number in ids]),
+        beside_floor(
+            "detail", [f"/products/{number}" for number in ids], PRODUCT_AS_JSON, [[n] for n in ids]
         ),
-        Scenario(
-            "batch",
-            gets([f"/products/batch?ids={','.join(map(str, batch))}" for batch in batches]),
-            clients=FEW_CLIENTS,
-            beside_null=False,
-            floor=Floor(BATCH_AS_JSON, [[batch] for batch in batches]),
-        ),
-        Scenario(
-            "cold",
-            gets(listings(cold)),
-            clients=FEW_CLIENTS,
-            beside_null=False,
-            floor=Floor(
-                PAGE_AS_JSON, [[category, active, limit] for limit, category, active in filters(cold)]
-            ),
+        beside_floor("batch", list(map(batch_path, batches)), BATCH_AS_JSON, [[one] for one in batches]),
+        beside_floor(
+            "cold", listings(cold), PAGE_AS_JSON, [[one, on, limit] for limit, one, on in filters(cold)]
         ),
         Scenario("mixed", mixed_requests(first_ids), checked=False, keep_every=20),
     ]
+
+
+def beside_floor(name: str, paths: list[str], statement: str, arguments: list[list[Any]]) -> Scenario:
+    """What no cache holds, by few clients, beside the statement that makes the same answers."""
+    floor = Floor(statement, arguments)
+    return Scenario(name, gets(paths), clients=FEW_CLIENTS, beside_null=False, floor=floor)
+
+
+def batch_path(ids: list[int]) -> str:
+    """The path of a batch."""
+    return f"/products/batch?ids={','.join(map(str, ids))}"

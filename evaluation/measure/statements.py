@@ -1,15 +1,14 @@
 """The load of a yardstick: clients that run one statement over asyncpg, without any server between."""
 
 import asyncio
-import resource
 import time
 
 import asyncpg
 
-from evaluation.measure.traffic import Result, StatementPlan
+from evaluation.measure.traffic import Result, StatementLoad, cpu_seconds
 
 
-async def run_statements(plan: StatementPlan) -> Result:
+async def run_statements(plan: StatementLoad) -> Result:
     """Run the statement on every connection, again and again, until the time is over."""
     connections = [await asyncpg.connect(plan.url, ssl=False) for _ in range(plan.clients)]
     result = Result()
@@ -43,9 +42,3 @@ async def run_statements(plan: StatementPlan) -> Result:
     result.seconds = time.perf_counter() - measured_from
     result.cpu_seconds = cpu_seconds() - cpu_before
     return result
-
-
-def cpu_seconds() -> float:
-    """CPU time that this process has used so far."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime

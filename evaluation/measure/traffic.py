@@ -1,5 +1,6 @@
 """The input and output of the load client: requests, a plan, a result."""
 
+import resource
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,7 +49,7 @@ class LoadPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class StatementPlan:
+class StatementLoad:
     """A load on Postgres alone: `clients` connections run one statement, with one set of arguments each time.
 
     The sets come in order, starting at `first`, in an endless cycle. The loop is closed.
@@ -79,3 +80,9 @@ class Result:
         """Count an outcome: a status, or the kind of failure."""
         if times:
             self.outcomes[outcome] = self.outcomes.get(outcome, 0) + times
+
+
+def cpu_seconds() -> float:
+    """CPU time that this process has used so far."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime

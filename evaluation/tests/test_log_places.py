@@ -9,6 +9,7 @@ FORMS = {
     "a name": "INFO GET {path} status=200 duration_ms={ms:.2f}",
     "seconds glued to their unit": "GET {path} -> 200 in {seconds:.4f}s from 127.0.0.1:{port}",
     "json": '{{"method": "GET", "path": "{path}", "status": 200, "took": {seconds:.6f}, "bytes": {port}}}',
+    "a unit that changes": "GET {path} took {human} from 127.0.0.1:{port}",
     "the last number": 'INFO 127.0.0.1:{port} - "GET {path} HTTP/1.1" 200 {ms:.1f}',
 }
 HELD_S = (0.0, 0.02, 0.1, 0.25, 6.5)
@@ -19,7 +20,8 @@ def logged(form: str) -> list[tuple[Request, list[str]]]:
     found = []
     for number, held_s in enumerate(HELD_S):
         path, took_s = f"/products/{1500 + number}", held_s + 0.004
-        line = form.format(path=path, ms=1000 * took_s, seconds=took_s, port=50_000 + 7 * number)
+        human = f"{1000 * took_s:.0f}ms" if took_s < 1 else f"{took_s:.2f}s"
+        line = form.format(human=human, path=path, ms=1000 * took_s, seconds=took_s, port=50_000 + 7 * number)
         found.append((Request("GET", path, 200, held_s + 0.01, held_s), [line]))
     return found
 

@@ -19,8 +19,8 @@ LOGGED_LATER_S = 0.03
 """A process may lose the processor between sending an answer and reading the clock for its line."""
 
 
-Place = tuple[str | int, float]
-"""A name before a number, or how many numbers stand before it (if negative, from there on); and a unit."""
+Place = str | int
+"""The name before a number, or how many numbers stand before it (if negative, from there on)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,30 +41,27 @@ class Request:
             and re.search(rf"(?<![\w/.%-]){re.escape(self.path)}(?![\w/%-])", line) is not None
         )
 
-    def numbers(self, line: str) -> list[float]:
-        """The numbers of a line that can be a duration: not the path's, not the status, no time stamp."""
+    def places(self, line: str) -> frozenset[Place]:
+        """The places of numbers that the client can confirm as a duration, in one unit or another.
+
+        The path's numbers, the status and time stamps are none.
+        """
         rest = TIME_STAMP.sub(" ", line.replace(self.path, " "))
         rest = re.sub(rf"(?<![\d.]){self.status}(?![\d.])", " ", rest)
-        return [float(number) for number in NUMBER.findall(rest)]
+        numbers = NUMBER.findall(rest)
+        placed: list[tuple[Place, str]] = [*NAME_AND_NUMBER.findall(rest), *enumerate(numbers)]
+        placed += zip(range(-len(numbers), 0), numbers, strict=True)
+        longest_s = self.elapsed_s + LOGGED_LATER_S
+        shortest_s = max(0.0, self.held_s - CLOCKS_DIFFER_S)
+        return frozenset(
+            place
+            for place, one in placed
+            if any(shortest_s <= float(one) / unit <= longest_s for unit in UNITS)
+        )
 
     def fits(self, line: str) -> bool:
-        """Whether one of these is a duration that the client can confirm, in one unit or another."""
-        longest_s = self.elapsed_s + LOGGED_LATER_S
-        shortest_s = max(0.0, self.held_s - CLOCKS_DIFFER_S)
-        return any(shortest_s <= one / unit <= longest_s for one in self.numbers(line) for unit in UNITS)
-
-    def places(self, line: str) -> frozenset[Place]:
-        """The places of a line at which a number stands that fits, in which unit."""
-        longest_s = self.elapsed_s + LOGGED_LATER_S
-        shortest_s = max(0.0, self.held_s - CLOCKS_DIFFER_S)
-        numbers = self.numbers(line)
-        named = [
-            (name, float(value)) for name, value in NAME_AND_NUMBER.findall(line.replace(self.path, " "))
-        ]
-        placed = [*named, *enumerate(numbers), *zip(range(-len(numbers), 0), numbers, strict=True)]
-        return frozenset(
-            (place, unit) for place, one in placed for unit in UNITS if shortest_s <= one / unit <= longest_s
-        )
+        """Whether a line tells a duration that the client can confirm."""
+        return bool(self.places(line))
 
     def words(self, line: str) -> frozenset[str]:
         """Words of a line, and names with their values, without what belongs to this request alone."""
