@@ -7,7 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from .cache import Wanted, listings
 from .compression import accepts_gzip
@@ -17,6 +17,7 @@ from .http_cache import matches
 from .pages import Page
 from .timing import TimingMiddleware, log_request
 
+LISTINGS = "/products"
 NO_BODY = b""
 
 
@@ -53,19 +54,20 @@ def takes_gzip(accept_encoding: bytes) -> bool:
     return known_to_take_gzip(accept_encoding)
 
 
-class KnownListings:
-    """Sends the listing that a known query means; everything else goes on to the application."""
+class Catalog(FastAPI):
+    """FastAPI behind two layers of this catalog: known listings, and the log line of everything else."""
 
-    def __init__(self, app: ASGIApp, path: str) -> None:
-        self.app = app
-        self.path = path
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.others = TimingMiddleware(self.answer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         wanted = None
-        if scope["type"] == "http" and scope["path"] == self.path and scope["method"] == "GET":
+        # R01: in front of FastAPI's own layers, which cost more than sending a page that is ready.
+        if scope["type"] == "http" and scope["path"] == LISTINGS and scope["method"] == "GET":
             wanted = known_queries.wanted.get(scope["query_string"])
         if wanted is None:
-            return await self.app(scope, receive, send)
+            return await self.others(scope, receive, send)
         started, status = perf_counter(), 500
         try:
             try:
@@ -79,18 +81,6 @@ class KnownListings:
             # R16: timed here, for every hit would pay for the middleware's wrapper around `send`.
             scope["route"] = known_queries.route
             log_request(scope, status, (perf_counter() - started) * 1000)
-
-
-class Catalog(FastAPI):
-    """FastAPI behind two layers of this catalog."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        # R01: in front of FastAPI's own layers, which cost more than sending a page that is ready.
-        self.entry = KnownListings(TimingMiddleware(self.answer), path="/products")
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.entry(scope, receive, send)
 
     async def answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """FastAPI's answer; HEAD is a GET whose body the server leaves out."""
