@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import sys
-import time
 import traceback
 from collections.abc import Callable
 from contextlib import closing
@@ -21,8 +20,7 @@ from evaluation.criteria import CriteriaError
 from evaluation.errors import NO_VERDICT, RESOLVED, UNRESOLVED, USAGE, EvaluationError, UsageError
 from evaluation.machine import environment
 from evaluation.machine.room import make_room
-from evaluation.measure.settings import Progress
-from evaluation.options import PROFILES, SCALE, add_common, destination_of, settings_of, version
+from evaluation.options import PROFILES, SCALE, add_common, destination_of, settings_of, version, view_of
 from evaluation.parser import Parser
 from evaluation.pipeline import ROOT, evaluate, grade
 from evaluation.report import committed, document, explain, junit, markdown, predictions, terminal
@@ -68,12 +66,6 @@ def main() -> int:
         return NO_VERDICT
 
 
-def printed_progress() -> Progress:
-    """A function that prints each progress line with the seconds since this call."""
-    started = time.monotonic()
-    return lambda text: print(printable(f"[{time.monotonic() - started:6.1f} s] {text}"), flush=True)
-
-
 def evaluate_main(arguments: list[str]) -> int:
     """Measure the baseline and one candidate side by side; return the exit status."""
     options = Parser(
@@ -94,19 +86,20 @@ def evaluate_main(arguments: list[str]) -> int:
     chosen = options.parse_args(arguments)
     destination = destination_of(chosen)
     make_room(destination.folders())
-    found = evaluate(chosen.candidate, settings_of(chosen), printed_progress())
-    report = document.as_report(found)
-    if found.after.candidate == "repository_after" and (
-        mismatch := committed.mismatch(report["results"]["comparison"])
-    ):
-        report |= {"outcome": "no_verdict", "success": False, "hardened": False, "error": mismatch}
-    print(terminal.summary(report))
-    stamp = f"{found.started_at:%Y%m%dT%H%M%SZ}-{found.run_id}"
-    path = destination.write(report, stamp)
-    if path != destination.file:
-        written_whole(path.with_name("summary.md"), markdown.text([report]).encode())
-    print(f"report: {path}")
-    return status_of(report)
+    with view_of(chosen, f"evaluate-{chosen.profile}") as view:
+        found = evaluate(chosen.candidate, settings_of(chosen), view.progress)
+        report = document.as_report(found)
+        if found.after.candidate == "repository_after" and (
+            mismatch := committed.mismatch(report["results"]["comparison"])
+        ):
+            report |= {"outcome": "no_verdict", "success": False, "hardened": False, "error": mismatch}
+        view.summary(terminal.summary(report))
+        stamp = f"{found.started_at:%Y%m%dT%H%M%SZ}-{found.run_id}"
+        path = destination.write(report, stamp)
+        if path != destination.file:
+            written_whole(path.with_name("summary.md"), markdown.text([report]).encode())
+        view.wrote("report", path, report)
+    return view.end(status_of(report))
 
 
 def grade_main(arguments: list[str]) -> int:
@@ -143,20 +136,23 @@ def grade_main(arguments: list[str]) -> int:
     make_room([*destination.folders(), *(path.absolute().parent for path in files)])
     instance = committed.instance()
     reports: list[dict[str, Any]] = []
-    with closing(grade(submissions, settings_of(chosen), printed_progress(), reuse)) as found:
+    with (
+        view_of(chosen, f"grade-{chosen.profile}-{len(submissions)}") as view,
+        closing(grade(submissions, settings_of(chosen), view.progress, reuse)) as found,
+    ):
         for submission, one in zip(submissions, found, strict=True):
             reports.append(report := document.as_report(one))
-            print(f"report: {destination.write(report, stamp, submission.name)}", flush=True)
+            view.wrote("report", destination.write(report, stamp, submission.name), report)
             if submission.model is not None:
                 folder = destination.folder_of(stamp) / "predictions"
                 written = predictions.write(submission.name, report, instance, folder)
-                print(f"predictions: {written}", flush=True)
+                view.wrote("predictions", written, report)
             if chosen.junit:
                 junit.write(reports, chosen.junit)
             if chosen.markdown:
                 written_whole(chosen.markdown, markdown.text(reports).encode())
-    print(terminal.gradings(reports))
-    return max(map(status_of, reports))
+        view.summary(terminal.gradings(reports))
+    return view.end(max(map(status_of, reports)))
 
 
 def is_prose(patch: bytes | None) -> bool:

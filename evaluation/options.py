@@ -12,6 +12,7 @@ from evaluation.measure.settings import Settings
 from evaluation.parser import Parser
 from evaluation.report.destination import Destination
 from evaluation.services.services import MODES
+from evaluation.view.view import CHOICES, View, view_for
 
 ROOT = Path(__file__).parents[1]
 PROFILES = {
@@ -62,6 +63,9 @@ def add_common(options: Parser, profile: str, profiles: dict[str, str]) -> None:
         help="repeat a run with the seed in its report (environment.seed), which chooses the order of the "
         "tests and their random examples; stored measurements are not used",
     )
+    shown = options.add_mutually_exclusive_group()
+    for name, text in CHOICES.items():
+        shown.add_argument(f"--{name}", action="store_true", help=text)
 
 
 def version() -> str:
@@ -88,3 +92,8 @@ def destination_of(chosen: argparse.Namespace) -> Destination:
     if chosen.output and chosen.output.is_dir():
         raise UsageError(f"--output {chosen.output} is a folder: use --out")
     return Destination(chosen.out, chosen.output)
+
+
+def view_of(chosen: argparse.Namespace, kind: str) -> View:
+    """How the options want a run of this kind shown."""
+    return view_for(kind, quiet=chosen.quiet, as_json=chosen.json)
