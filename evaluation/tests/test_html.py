@@ -2,33 +2,25 @@
 
 import json
 import re
-from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
-from typing import cast
 
 import pytest
 
-from evaluation import pipeline
-from evaluation.candidates.difference import LONGEST, difference, shown_difference
-from evaluation.candidates.submissions import Submission
+from evaluation.candidates.difference import difference
 from evaluation.cli import regrade_main
 from evaluation.criteria import criteria
 from evaluation.errors import NO_VERDICT, RESOLVED
-from evaluation.measure.histograms import decoded, histograms
+from evaluation.measure.histograms import histograms
 from evaluation.pipeline import BASELINE, REFERENCE, judged
 from evaluation.records import StatementPlan
 from evaluation.report import destination, document
 from evaluation.report.destination import Destination
 from evaluation.report.html import beside
 from evaluation.report.html.extent import LIMIT_BYTES, clipped
-from evaluation.report.html.latency import MARKS, answers_to, place
 from evaluation.report.html.page import SECTIONS, page
 from evaluation.report.printable import CONTROL
-from evaluation.serving.workbench import Workshop
 from evaluation.tests.pages import (
     CURL,
     HOSTILE,
@@ -36,14 +28,11 @@ from evaluation.tests.pages import (
     Text,
     full_report,
     hostile_report,
-    latencies_ms,
-    needs_histograms,
-    scale_report,
     text_of,
 )
 from evaluation.tests.test_judge import CHEAP, WORK, by_criterion, load, measured
 from evaluation.tests.test_regrading import loaded_report, older
-from evaluation.tests.test_reporting import EVERY, FULL, QUICK, report, saying
+from evaluation.tests.test_reporting import EVERY, FULL, report, saying
 
 
 @pytest.mark.parametrize("kind", REPORTS)
@@ -164,69 +153,6 @@ def test_a_cut_text_takes_no_more_than_its_share_and_says_so(text: str) -> None:
     assert shown == text if text == "short" else "cut: the text has" in shown
 
 
-@needs_histograms
-def test_a_histogram_has_the_percentiles_of_all_latencies() -> None:
-    values = sorted(latencies_ms(5, 20_000))
-
-    kept = histograms({"candidate": values, "null": []})
-
-    assert list(kept) == ["candidate"]
-    assert len(kept["candidate"]) < 2_000
-    found = decoded(kept["candidate"])
-    assert found.total_count == len(values)
-    for share in (10, 50, 95, 99, 99.9):
-        exact = values[int(share / 100 * (len(values) - 1))]
-        assert found.get_value_at_percentile(share) / 1000 == pytest.approx(exact, rel=0.02)
-
-
-@needs_histograms
-def test_a_curve_leads_through_the_percentiles_up_to_the_longest_answer() -> None:
-    load_of_both = full_report()["load"]
-
-    found = {one.look: one.points() for one in answers_to(load_of_both, "hot")}
-
-    assert list(found) == ["after", "null", "ceiling"]
-    values = sorted(latencies_ms(1))
-    assert found["after"][-1][1] == pytest.approx(values[-1], rel=0.02)
-    for x, ms in found["after"]:
-        if x < place(99.9):
-            assert ms == pytest.approx(values[int((1 - 10**-x) * len(values))], rel=0.03)
-    assert [x for x, _ in found["after"]] == sorted(x for x, _ in found["after"])
-    assert {words: x for x, words in MARKS}["99 %"] == pytest.approx(place(99.0))
-
-
-def test_a_report_without_histograms_has_curves_of_medians() -> None:
-    found = loaded_report({})
-    assert all(not one["latencies"] for one in found["load"]["after"].values())
-
-    [candidate, _] = answers_to(found["load"], "hot")
-
-    assert [ms for _, ms in candidate.points()] == [30.0, 30.0, 30.0]
-
-
-def test_where_the_package_for_histograms_is_missing_nothing_is_kept_and_medians_are_shown(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    found = full_report()
-    monkeypatch.setattr("evaluation.measure.histograms.HdrHistogram", None)
-
-    assert histograms({"candidate": [1.0]}) == {}
-    assert "because this report keeps no histograms" in text_of(found, "latency")
-
-
-def test_latency_is_told_of_candidate_baseline_null_server_and_nginx() -> None:
-    markup = page(full_report())
-
-    told = text_of(full_report(), "latency")
-    assert "One warm page, 500 clients" in told
-    assert re.search(r"candidate( 30\.0){4} 1,000 null server( 30\.0){4} 1,000 nginx( 30\.0){4} 1,000", told)
-    assert "baseline: 25 x 500, 475 x timeout" in told
-    labels = [attributes["aria-label"] for tag, attributes in Text(markup).tags if tag == "svg"]
-    assert any((label or "").startswith("One warm page, 500 clients: latency in ms") for label in labels)
-    for look in ("after", "null", "ceiling"):
-        assert f'class="series {look}"' in markup
-
-
 def test_plans_are_told_side_by_side_with_the_statements_that_had_them() -> None:
     found = full_report()
     plan = {"sql": "SELECT 1 < 2", "times": 785, "buffers": 1_234, "nodes": ["Sort: 1 rows", "  Seq Scan"]}
@@ -256,81 +182,6 @@ def test_histograms_plans_and_difference_stand_in_the_file_of_a_report_and_are_r
 
     assert document.measured_side(written, "after") == side
     assert written["difference"] == found.difference
-
-
-def test_growth_is_told_with_its_law_and_a_line_for_every_side_and_depth() -> None:
-    markup = page(scale_report())
-
-    assert "flat (n^0.20)" in markup or "between (n^0.20)" in markup
-    assert "linear (n^1.00)" in markup
-    for look in ("before depth-0", "before depth-2", "after depth-1"):
-        assert f'class="series {look}"' in markup
-    assert "baseline, at 99% of the listing" in markup
-
-
-def test_every_line_of_the_difference_is_shown_as_it_is() -> None:
-    found = full_report()
-
-    code = "".join(pres(page(found)))
-
-    lines = [line for line in found["difference"].splitlines() if line[:1] in (" ", "+", "-")]
-    assert code.splitlines() == [line for line in lines if not line.startswith(("+++ ", "--- "))]
-
-
-def pres(markup: str) -> Iterator[str]:
-    """The text of every block of code."""
-    for block in re.findall(r'<pre class="code">(.*?)</pre>', markup, re.DOTALL):
-        yield Text(f'<section id="x">{block}</section>').sections.get("x", "")
-
-
-def test_a_hunk_is_told_with_its_requirement_its_criteria_and_its_measured_worth() -> None:
-    told = text_of(full_report(), "changes")
-
-    hunks = [part for part in told.split("@@ -") if "# R02: a product comes with all" in part]
-    assert len(hunks) == 1
-    assert "R02 Fewer than 5 SQL statements per request" in hunks[0]
-    assert "statements of a cold page: 847 → 3" in hunks[0]
-    assert f"R02.1 {criteria()['R02.1'].sentence}".replace("`", "") in hunks[0]
-    assert "R03 Reviews are fetched in bulk" in hunks[0]
-    assert "reviews (first page, cold): Seq Scan → Index Scan" in hunks[0]
-
-
-def test_a_hunk_that_names_no_requirement_says_so() -> None:
-    found = full_report() | {"difference": "diff --git a/a.py b/a.py\n@@ -1 +1 @@\n-R02: 1\n+2\n"}
-
-    assert "No comment in this hunk names a requirement." in text_of(found, "changes")
-
-
-def test_a_report_holds_the_difference_between_baseline_and_candidate(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    measurements = [by_criterion({"R08.3": "failed"}), by_criterion({})]
-    monkeypatch.setattr(pipeline, "prepared_workshop", lambda *_: nullcontext())
-    monkeypatch.setattr(pipeline, "measure", lambda *_: measurements)
-    patch = difference(BASELINE, REFERENCE)
-
-    evaluated = pipeline.evaluate(REFERENCE, QUICK, lambda _: None)
-
-    assert document.as_report(evaluated)["difference"] == patch
-
-    monkeypatch.setattr(pipeline, "recalled_or_measured", lambda *_: measurements[1:])
-    submission = Submission("attempt", tmp_path, patch.encode())
-    shop = SimpleNamespace(folder=tmp_path)
-
-    graded = pipeline.grade_one(cast(Workshop, shop), submission, measurements[0], QUICK, lambda _: None)
-
-    assert document.as_report(graded)["difference"] == patch
-
-
-def test_a_long_difference_is_cut_and_one_that_cannot_be_made_is_none(tmp_path: Path) -> None:
-    (tmp_path / "main.py").write_text("x = 1\n" * (LONGEST // 5))
-
-    shown = shown_difference(BASELINE, tmp_path)
-
-    assert shown is not None
-    assert len(shown) < LONGEST + 100
-    assert "\\ cut: the patch has" in shown.splitlines()[-1]
-    assert shown_difference(BASELINE, tmp_path / "nowhere") is None
 
 
 def test_a_failed_criterion_is_told_with_its_message_and_a_request() -> None:
