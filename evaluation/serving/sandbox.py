@@ -107,3 +107,5 @@ def switch_user(uid: int, *, reading: bool) -> None:
     os.setgid(uid)
     os.setuid(uid)
     syscalls.keep_capabilities(permitted & CAP_DAC_READ_SEARCH if reading else 0)
+    # So that a program which the candidate starts with `sys.executable` finds its Python, too.
+    syscalls.keep_capabilities_when_starting_anew()

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import create_engine
 
-from evaluation.serving import asgi_server, syscalls
+from evaluation.serving import asgi_server
 from evaluation.serving.asgi_server import PACKAGE
 from evaluation.serving.null_server import null_app
 
@@ -65,7 +65,6 @@ def start_anew(request: "SpawnRequest") -> None:
     program = Path(asgi_server.__file__).read_text()
     os.set_inheritable(request.listener, True)
     os.set_inheritable(request.control, False)
-    syscalls.keep_capabilities_when_starting_anew()
     arguments = [sys.executable, "-P", "-c", program, request.directory, str(request.listener)]
     os.execv(sys.executable, arguments)
 

@@ -90,6 +90,24 @@ def test_a_candidate_can_read_neither_tests_nor_secrets(
         assert seen[3] != "0", "the candidate runs as root"
 
 
+def test_a_program_of_the_candidate_gets_the_python_and_the_packages_of_the_candidate(
+    stage: Stage, tmp_path: Path
+) -> None:
+    starting = tmp_path / "starting"
+    shutil.copytree(ROOT / "repository_after", starting, ignore=shutil.ignore_patterns("__pycache__"))
+    main = starting / "main.py"
+    main.write_text(
+        main.read_text() + "\nimport subprocess, sys\n"
+        "program = [sys.executable, '-c', 'import sys, redis; print(sys.version, sys.prefix)']\n"
+        "told = subprocess.run(program, capture_output=True, text=True).stdout.strip()\n"
+        "print('SAME', told == f'{sys.version} {sys.prefix}', flush=True)\n"
+    )
+    tmp_path.chmod(0o755)
+
+    with stage.serving(starting) as server:
+        assert "SAME True" in server.log_text()
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a server a uid of its own")
 def test_a_uid_is_held_until_its_server_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sandbox, "UIDS", range(60_998, 61_000))
