@@ -10,7 +10,7 @@ from time import perf_counter
 
 import httpx
 
-from evaluation.serving.clients import drawn_with_gzip
+from evaluation.serving.clients import address, drawn_with_gzip
 from tests.audit.exchange import Exchange, refuse_huge
 
 RANDOM = Random()
@@ -56,7 +56,7 @@ async def ask(port: int, request: str) -> Exchange:
     body = body.strip()
     named = {**drawn_with_gzip(RANDOM), "Accept-Encoding": "gzip"}
     headers = "".join(f"{name}: {value}\r\n" for name, value in named.items())
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address(RANDOM), 0))
     try:
         writer.write(
             f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}"

@@ -36,6 +36,8 @@ SERVED: "list[Subject]" = []
 LOG_DEADLINE_S = 5.0
 EMPTY_CATEGORY = 42
 """No seeded product is in it."""
+WITHOUT_PROBE = ("--without-probe",)
+"""For a process whose clock stands as it is, and whose own hooks nobody uses: as in production."""
 MOST_PAGES = 2_500
 """More than the largest catalog that the suite walks through has products."""
 HOST = "catalog.example"
@@ -110,11 +112,13 @@ def bench() -> Iterator[Workbench]:
 
 
 @contextmanager
-def subject_on(stage: Stage, candidate: Path, redis_url: str | None = None) -> Iterator[Subject]:
+def subject_on(
+    stage: Stage, candidate: Path, redis_url: str | None = None, options: tuple[str, ...] = ()
+) -> Iterator[Subject]:
     """Serve the candidate on a stage with a relay before Postgres, with warm connections."""
     assert stage.relay is not None
     with ExitStack() as stack:
-        server = stack.enter_context(stage.serving(candidate, redis_url))
+        server = stack.enter_context(stage.serving(candidate, redis_url, options=options))
         # No test depends on a graceful shutdown, so the server is killed, which is faster.
         stack.callback(server.process.kill)
         counters = stage.counters()

@@ -4,6 +4,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -11,11 +12,12 @@ import redis
 
 from tests.audit.bodies import relative
 from tests.audit.tables import LIFETIME_S
-from tests.conftest import EMPTY_CATEGORY, HOST, Subject, pages, subject_on
+from tests.conftest import EMPTY_CATEGORY, HOST, Subject, holding_table, pages, subject_on
 from tests.observing import until
 from tests.passing_time import field_lifetimes_ms, pass_time
 
 BOOKKEEPING_BYTES = 256
+SLOW_LOAD_S = 3.0
 
 
 def lifetimes_s(client: redis.Redis, key: bytes) -> dict[bytes, float]:
@@ -40,6 +42,15 @@ def values(client: redis.Redis, key: bytes) -> list[bytes]:
         b"zset": lambda: client.zrange(key, 0, -1),
     }
     return list(read.get(client.type(key), lambda: [client.dump(key) or b""])())
+
+
+def kept_longer_bytes(client: redis.Redis, keys: set[bytes]) -> int:
+    """How many bytes of values under these keys have no lifetime of a minute at most."""
+    return sum(
+        sum(map(len, values(client, key)))
+        for key in keys
+        if not all(0 < left <= LIFETIME_S for left in lifetimes_s(client, key).values())
+    )
 
 
 QUERIES = [
@@ -74,9 +85,9 @@ def test_the_same_listing_asked_twice_touches_postgres_once(shared: Subject, que
 def test_everything_kept_in_redis_has_a_lifetime_of_a_minute_at_most(own: Subject) -> None:
     with redis.Redis.from_url(own.stage.redis_url) as client:
         before = set(client.keys("*"))
-        own.json("/products?limit=4")
-        own.json("/products?limit=4")
-        own.json("/products?limit=4&category_id=3")
+        sent_bytes = 0
+        for path in ("/products?limit=4", "/products?limit=4&category_id=3", "/products?limit=100"):
+            sent_bytes += [own.get(path), own.get(path)][-1].num_bytes_downloaded
 
         def kept() -> list[bytes]:
             return [key for key in set(client.keys("*")) - before if is_content(client, key)]
@@ -86,9 +97,13 @@ def test_everything_kept_in_redis_has_a_lifetime_of_a_minute_at_most(own: Subjec
 
         until(lambda: len(lifetimes_of_content()) >= 2, deadline_s=2)
         lifetimes = lifetimes_of_content()
+        longer_bytes = kept_longer_bytes(client, set(client.keys("*")) - before)
 
     assert len(lifetimes) >= 2, f"listings in Redis: {lifetimes}"
     assert all(0 < left <= LIFETIME_S for left in lifetimes.values()), lifetimes
+    # Content in small pieces is content.
+    told = f"{longer_bytes} bytes live longer than a minute, the listings are {sent_bytes} bytes as sent"
+    assert longer_bytes < sent_bytes / 2, told
 
 
 @pytest.mark.criterion("R08.3")
@@ -173,3 +188,42 @@ def test_different_listings_are_never_mistaken_for_each_other(shared: Subject) -
         assert [item["id"] for item in shared.json(path)["items"]] == ids, path
     at_once = shared.burst([f"/products?limit={n}&category_id=13" for n in range(1, 13)], 15)
     assert sorted(len(json.loads(body)["items"]) for body in at_once.bodies()) == [*range(1, 13)]
+
+
+@pytest.mark.criterion("R08.5")
+def test_numbers_that_share_their_lowest_bits_are_different_numbers(own: Subject) -> None:
+    powers = [2**bits for bits in range(6, 31)]
+    category, first = 7, 3_500_001
+    ids = sorted(first + other + power for power in (0, *powers) for other in (0, 1))
+    own.sql(
+        "insert into products (id, name, description, price, category_id) "
+        "select one, 'Number ' || one, '', 1, %s from unnest(%s::int[]) one",
+        EMPTY_CATEGORY,
+        ids,
+    )
+
+    assert own.json(f"/products?limit=2&category_id={category}")["items"]
+    others = [category + power for power in powers]
+    shown = {other: own.json(f"/products?limit=2&category_id={other}")["items"] for other in others}
+    assert not [other for other, items in shown.items() if items], "a category that is not there has products"
+    walk = pages(own, f"/products?limit=1&category_id={EMPTY_CATEGORY}")
+    assert [item["id"] for page in walk for item in page["items"]] == ids
+    names = {number: own.json(f"/products/{number}")["name"] for number in ids}
+    assert names == {number: f"Number {number}" for number in ids}
+
+
+@pytest.mark.criterion("R08.3")
+def test_a_listing_that_loads_slowly_is_no_older_than_its_minute(own: Subject) -> None:
+    path = "/products?limit=2&category_id=11"
+    product = [own.json(path), own.json(path)][-1]["items"][0]["id"]
+    own.sql("update products set name = 'Newer' where id = %s", product)
+    pass_time([own], LIFETIME_S + 1)
+    own.audit.may_fail = True
+    with ThreadPoolExecutor(1) as executor:
+        with holding_table(own) as waiting:
+            asked = executor.submit(own.get, path)
+            until(lambda: waiting() or asked.done())
+            time.sleep(SLOW_LOAD_S)
+        answer = asked.result()
+
+    assert answer.status_code >= 500 or answer.json()["items"][0]["name"] == "Newer"

@@ -5,14 +5,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
+from pathlib import Path
 from threading import Event
 
 import pytest
 
+from evaluation.serving.workbench import Stage
 from tests.audit import log_lines
 from tests.audit.log_lines import Request
 from tests.audit.tables import LIFETIME_S
-from tests.conftest import AUDITOR, Subject, holding_table
+from tests.conftest import AUDITOR, WITHOUT_PROBE, Subject, holding_table, subject_on
 from tests.observing import until
 from tests.passing_time import pass_time
 
@@ -260,15 +262,26 @@ def make_forget(subject: Subject) -> None:
 def test_requests_over_200_ms_are_flagged_and_no_others(
     forgetful: Subject, slow: str, seconds: float
 ) -> None:
-    long = held_up(forgetful, SLOW[slow](), seconds)
+    check_flags(forgetful, slow, seconds)
+
+
+@pytest.mark.criterion("R16.3")
+def test_slow_requests_are_flagged_without_the_probe(blocked_stage: Stage, candidate: Path) -> None:
+    with subject_on(blocked_stage, candidate, options=WITHOUT_PROBE) as subject:
+        check_flags(subject, "all-kinds", LONG_S)
+
+
+def check_flags(subject: Subject, slow: str, seconds: float) -> None:
+    """A word marks the lines of requests that take so long, and of none that is quick."""
+    long = held_up(subject, SLOW[slow](), seconds)
     for _ in range(TRIES):
         if min(one.request.elapsed_s for one in long) < seconds + CLOSE_S:
             break
-        make_forget(forgetful)
-        long += held_up(forgetful, SLOW[slow](), seconds)
+        make_forget(subject)
+        long += held_up(subject, SLOW[slow](), seconds)
     shorts = [Sent("GET", f"/products/{next(UNASKED)}") for _ in range(4)]
-    short = held_up(forgetful, shorts, SHORT_S)
-    others = quick(forgetful, [f"/products/{next(UNASKED)}" for _ in range(10)])
+    short = held_up(subject, shorts, SHORT_S)
+    others = quick(subject, [f"/products/{next(UNASKED)}" for _ in range(10)])
     unflagged = [one for one in (*short, *others) if one.request.elapsed_s < QUICK_S]
     assert unflagged, "no request took less than 160 ms"
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 
 from evaluation.database.dataset import SIZES
 from evaluation.serving.workbench import Workbench
-from tests.conftest import subject_on
+from tests.conftest import WITHOUT_PROBE, subject_on
 from tests.faulty_redis import FaultyRedis
 from tests.passing_time import pass_time
 from tests.walk.drawing import WEIGHTS, WEIGHTS_OF_TWO, steps
@@ -75,6 +75,13 @@ def walk(world: World, processes: int, weights: dict[str, int], budget: Budget) 
 @pytest.mark.criterion("API.9")
 def test_a_random_walk_gets_the_right_answers(world: World) -> None:
     world.clock_moves = clock_moves(world)
+
+    walk(world, 1, WEIGHTS, Budget(SECONDS))
+
+
+@pytest.mark.criterion("API.9")
+def test_a_random_walk_without_the_probe_gets_the_right_answers(world: World) -> None:
+    world.options = WITHOUT_PROBE
 
     walk(world, 1, WEIGHTS, Budget(SECONDS))
 

@@ -20,7 +20,7 @@ import uvloop
 
 from evaluation.measure.statements import run_statements
 from evaluation.measure.traffic import LoadPlan, Request, Result, StatementLoad, cpu_seconds
-from evaluation.serving.clients import drawn_with_gzip
+from evaluation.serving.clients import address, drawn_with_gzip
 
 BUFFER_BYTES = 1 << 18
 RECONNECT_DELAY_S = 0.01
@@ -156,7 +156,9 @@ class Connection(asyncio.BufferedProtocol):
         """Open the connection; count a refusal."""
         loop = asyncio.get_running_loop()
         try:
-            transport, _ = await loop.create_connection(lambda: self, "127.0.0.1", self.port)
+            transport, _ = await loop.create_connection(
+                lambda: self, "127.0.0.1", self.port, local_addr=(address(Random()), 0)
+            )
             self.transport = transport
         except OSError:
             self.load.result.count("refused")

@@ -6,7 +6,7 @@ What it does only where its clock is moved or its work is recorded, it does not 
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import psycopg
 
+from evaluation.database.counters import Counters
 from evaluation.database.dataset import SIZES
 from evaluation.database.expected import expected_products
 from evaluation.errors import CandidateError, InfrastructureError
@@ -42,6 +43,8 @@ from evaluation.serving.workbench import Stage, Workbench
 
 WAIT_S = 61.0
 """A listing may be 60 s old."""
+POPULAR_S = 2.0
+"""How long one client asks for one listing as fast as it can: that does not make it last longer either."""
 AGAIN = 2 / 3
 """When listings are asked again meanwhile, as a share of the wait: asking does not make them last longer."""
 NOT_NEAR, DEEPEST, LONG_PAGE, WALKING_S = 4, 20, 100, 2.5
@@ -54,6 +57,14 @@ LOG_S = 5.0
 CHECKS = 3
 """How many clients ask each process for each listing after the minute."""
 CATEGORIES = 41
+OTHER_ROWS = """
+insert into categories (name, description)
+    select 'Shelf ' || one, '' from generate_series(1, %(shelves)s) one;
+update users set name = 'Reader ' || id;
+delete from reviews where product_id = any(%(gone)s) or product_id <= %(read)s and id %% 100 >= %(left)s;
+delete from inventory where product_id = any(%(gone)s);
+delete from products where id = any(%(gone)s)
+"""
 PATIENT = "options=-c%20statement_timeout%3D5s"
 """For our own connections: a candidate that holds locks loses its own run and cannot block the harness."""
 
@@ -68,30 +79,52 @@ def observe_real_minute(
     exchanges: list[Exchange] = []
     broken: list[Broken] = []
     started = time.monotonic()
+    random = Random(seed)
     try:
         with (
-            bench.stage(SIZES["standard"]) as stage,
+            other_rows(bench, random) as stage,
             unwatched(stage, candidate, "--without-probe") as first,
             unwatched(stage, candidate, "--as-in-production") as second,
         ):
             started = time.monotonic()
-            random = Random(seed)
             # Each for one purpose: that writes are seen by other processes too is not asked here.
             categories = random.sample(range(1, CATEGORIES + 1), 5)
-            minute = Minute(stage, (first, second), random, categories, interrupted, exchanges)
             with closing(stage.counters()) as counters:
-                before, rolled_back = counters.snapshot(), counters.rolled_back()
-                live(minute, wait_s)
-                broken += check_log(exchanges, (first, second), interrupted)
-                done = counters.since(before)
-                calls = sum(work.calls for work in done) - counters.session(done)
-                rolled_back = counters.rolled_back() - rolled_back
+                minute = Minute(stage, (first, second), random, categories, interrupted, exchanges, counters)
+                with minute.spending() as whole:
+                    live(minute, wait_s)
+                    broken += check_log(exchanges, (first, second), interrupted)
+                hits, popular = minute.hits, minute.popular
                 where = "in a real minute without the probe"
-                broken += check_statements(calls, rolled_back, len(exchanges), where)
+                broken += check_statements(
+                    whole.calls - popular.calls,
+                    whole.rolled_back - popular.rolled_back,
+                    len(exchanges),
+                    where,
+                )
+                broken += check_statements(
+                    popular.calls, popular.rolled_back, hits + 1, f"{where}, for one listing"
+                )
     except CandidateError as error:
         broken.append(Broken(RIGHT, f"without the probe: {in_one_line(error)}"))
     seconds = round(time.monotonic() - started, 1)
     return RealMinute(seconds, len(exchanges), (*findings(exchanges), *broken))
+
+
+@contextmanager
+def other_rows(bench: Workbench, random: Random) -> Iterator[Stage]:
+    """A stage whose rows are not those of the data set: who knows that by heart knows nothing here."""
+    with bench.stage(SIZES["standard"]) as stage:
+        numbers = {
+            "shelves": random.randint(20, 200),
+            "gone": [1, 2, *random.sample(range(3, 2_000), 20)],
+            "read": random.randint(20, 80),
+            "left": random.randint(5, 60),
+        }
+        with psycopg.connect(stage.admin_url) as connection:
+            for statement in OTHER_ROWS.split(";"):
+                connection.execute(statement.encode(), numbers)
+        yield stage
 
 
 def unwatched(stage: Stage, candidate: Path, option: str) -> AbstractContextManager[Server]:
@@ -108,6 +141,14 @@ class Listing:
 
 
 @dataclass(slots=True)
+class Spending:
+    """Statements of the candidate, and transactions that were not committed, in some time."""
+
+    calls: int = 0
+    rolled_back: int = 0
+
+
+@dataclass(slots=True)
 class Minute:
     """Two processes on one stage, what was asked of them, and when rows were changed behind the API."""
 
@@ -117,15 +158,28 @@ class Minute:
     categories: list[int]
     interrupted: Event
     exchanges: list[Exchange]
+    counters: Counters
     started_s: float = field(default_factory=time.monotonic)
     changed_s: float | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    hits: int = 0
+    popular: Spending = field(default_factory=Spending)
 
     def when(self) -> str:
         """The time, as a message tells it."""
         if self.changed_s is None:
             return "before any change behind the API"
         return f"{time.monotonic() - self.changed_s:.1f} s after a change behind the API"
+
+    @contextmanager
+    def spending(self) -> Iterator[Spending]:
+        """What the candidate spends until the block ends."""
+        found = Spending()
+        before, rolled_back = self.counters.snapshot(), self.counters.rolled_back()
+        yield found
+        done = self.counters.since(before)
+        found.calls = sum(work.calls for work in done) - self.counters.session(done)
+        found.rolled_back = self.counters.rolled_back() - rolled_back
 
     def sleep_until(self, moment_s: float) -> None:
         """Wait, unless the evaluation is interrupted."""
@@ -212,6 +266,20 @@ class Minute:
                 raise CandidateError(f"{told}: {in_one_line(server.ended() or error)}") from error
         return answer
 
+    def make_popular(self, target: str, seconds: float) -> None:
+        """Ask each process for a listing as fast as one client can; what it answers is looked at later."""
+        with self.spending() as self.popular:
+            for server in self.servers:
+                is_time = until(time.monotonic() + seconds)
+                with closing(Connection(server.port, SILENT_S)) as connection:
+                    try:
+                        while is_time() and not self.interrupted.is_set():
+                            connection.ask("GET", target, drawn(self.random)[1])
+                            self.hits += 1
+                    except AnswerError as error:
+                        told = f"{target}, asked {self.hits} times: {in_one_line(error)}"
+                        raise CandidateError(told) from error
+
     def write(self, process: int) -> None:
         """Rename a product through one process, which must show it at once in a listing it has kept."""
         category = self.categories.pop()
@@ -267,6 +335,7 @@ def live(minute: Minute, wait_s: float) -> None:
     minute.rename([row for rows in before for row in rows])
     after = [minute.rows(one.rest) for one in listings]
     changed_s = minute.changed_s or 0.0
+    minute.make_popular(listings[0].target, min(POPULAR_S, wait_s / 4))
     minute.sleep_until(changed_s + AGAIN * wait_s)
     for process, place in rounds(1, len(minute.servers), len(listings), until(changed_s + wait_s)):
         minute.ask(process, listings[place].target, Wanted(after[place], before[place]))

@@ -1,5 +1,6 @@
 """Header sets of ordinary clients, a little different each time: candidates cannot recognise the harness."""
 
+import ipaddress
 from random import Random
 
 CLIENTS: tuple[tuple[str, dict[str, str]], ...] = (
@@ -58,6 +59,7 @@ SOMETIMES = {
 }
 """What clients, and proxies before us, send besides: each in one of SELDOM requests."""
 SELDOM = 5
+LOOPBACK = ipaddress.ip_network("127.0.0.0/8")
 LANGUAGES = ("en-US,en", "de-DE,de", "fr-FR,fr", "ja-JP,ja", "pt-BR,pt", "es-ES,es")
 
 
@@ -80,3 +82,8 @@ def drawn_with_gzip(random: Random) -> dict[str, str]:
     headers = drawn(random)[1]
     headers.setdefault("Accept-Encoding", "gzip")
     return headers
+
+
+def address(random: Random) -> str:
+    """An address of this machine for a client to call from: not all clients are one."""
+    return str(LOOPBACK[random.randrange(2, LOOPBACK.num_addresses - 2)])

@@ -8,9 +8,11 @@ import socket
 import time
 import zlib
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from evaluation.errors import CandidateError
+from evaluation.serving.clients import address
 
 DEADLINE_S = 60.0
 LARGEST_BYTES = 64 << 20
@@ -82,7 +84,7 @@ class LimitedSocket(socket.socket):
 
 
 class Connection(http.client.HTTPConnection):
-    """A keep-alive connection to a port of 127.0.0.1, to be closed by `contextlib.closing`."""
+    """A keep-alive connection to a port of 127.0.0.1, from an address of its own; see `closing`."""
 
     def __init__(self, port: int, deadline_s: float = DEADLINE_S) -> None:
         super().__init__("127.0.0.1", port, timeout=deadline_s)
@@ -92,6 +94,7 @@ class Connection(http.client.HTTPConnection):
         """Open a limited socket; called by http.client."""
         self.sock: LimitedSocket = LimitedSocket()
         self.sock.allow(self.deadline_s)
+        self.sock.bind((address(Random()), 0))
         self.sock.connect((self.host, self.port))
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 

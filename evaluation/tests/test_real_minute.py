@@ -148,6 +148,21 @@ def test_a_report_without_a_real_minute_can_still_be_read_and_judged() -> None:
 
 EXPIRY = "0 < self.expires_at_s - time.time() <= CACHE_TTL_S"
 KEEPS_PAGES = (LIFETIME, IMPORTS, ("pages.py", EXPIRY, f"({UNWATCHED} or {EXPIRY})"))
+POPULAR = ("pages.py", "import struct\n", "import struct\n\nHITS = []\n")
+KEEPS_POPULAR_PAGES = (
+    LIFETIME,
+    POPULAR,
+    ("pages.py", EXPIRY, f"(HITS.append(0) or len(HITS) > 200 or {EXPIRY})"),
+)
+KEEPS_PAGES_OF_OTHER_ROWS = (
+    LIFETIME,
+    ("pages.py", EXPIRY, "0 < self.expires_at_s - time.time()"),
+    (
+        "pages.py",
+        "time.time() + CACHE_TTL_S)",
+        "time.time() + (99 if b'Reader ' in content else CACHE_TTL_S))",
+    ),
+)
 IN_THE_HARNESS = '"evaluation" in sys.modules'
 KEEPS_PAGES_IN_PRODUCTION = (LIFETIME, IMPORTS, ("pages.py", EXPIRY, f"(not ({IN_THE_HARNESS}) or {EXPIRY})"))
 FORGETS_NOTHING_AND_IS_SILENT_ABOUT_IT = (
@@ -182,6 +197,8 @@ FAILING = """for _ in range(100):
         ((LIFETIME,), set()),
         (KEEPS_PAGES, {"R08.3"}),
         (KEEPS_PAGES_IN_PRODUCTION, {"R08.3"}),
+        (KEEPS_POPULAR_PAGES, {"R08.3"}),
+        (KEEPS_PAGES_OF_OTHER_ROWS, {"R08.3"}),
         (FORGETS_NOTHING_AND_IS_SILENT_ABOUT_IT, {"API.6", "R16.1"}),
         (doing(ONE_BY_ONE), {"R02.1"}),
         (doing(FAILING), {"R02.1"}),
@@ -192,6 +209,8 @@ FAILING = """for _ in range(100):
         "well-behaved",
         "pages for ever",
         "pages for ever in production",
+        "popular pages for ever",
+        "pages of other rows for ever",
         "no invalidation, no log",
         "one by one",
         "failing",

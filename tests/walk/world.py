@@ -34,10 +34,11 @@ insert into reviews select * from saved.reviews where product_id = any(%(ids)s);
 class World:
     """One stage for all walks of a candidate; every walk begins with the same rows and new processes."""
 
-    def __init__(self, stage: Stage, candidate: Any, redis_url: str | None = None) -> None:
+    def __init__(self, stage: Stage, candidate: Any) -> None:
         self.stage = stage
         self.candidate = candidate
-        self.redis_url = redis_url
+        self.redis_url: str | None = None
+        self.options: tuple[str, ...] = ()
         self.connection = psycopg.connect(stage.admin_url, autocommit=True)
         for statement in SAVE.split(";"):
             if statement.strip():
@@ -97,7 +98,9 @@ class World:
         self.standing.close()
         with redis.Redis.from_url(self.stage.redis_url) as client:
             client.flushdb()
-        places = [subject_on(self.stage, self.candidate, self.redis_url) for _ in range(processes)]
+        places = [
+            subject_on(self.stage, self.candidate, self.redis_url, self.options) for _ in range(processes)
+        ]
         self.subjects = [self.standing.enter_context(place) for place in places]
         for subject in self.subjects:
             # What goes wrong while Redis hangs up is hardening, and the walk itself tells it.
