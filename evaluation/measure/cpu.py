@@ -8,12 +8,13 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.measure.rounds import run_client
 from evaluation.measure.scenarios import FIRST_PAGE, gets
-from evaluation.measure.under_load import broken_under_load
+from evaluation.measure.under_load import broken_lines_of_others, broken_under_load
 from evaluation.records import Broken, CpuCost
 from evaluation.serving.connection import AnswerError, Connection
 from evaluation.serving.server import Server
@@ -24,6 +25,7 @@ CLIENTS = 20
 ROUND_S = 0.25
 LONG_ROUND_S, MANY = 4.0, 30_000
 """What a process does from some thousandth request on, it does here, as far as it gets in that time."""
+SELDOM = 50
 PATIENCE_S = 1.0
 COMPARISONS = 3
 FIRST_S = 2.0
@@ -54,9 +56,19 @@ def measure_cpu(stage: Stage, candidate: Path) -> tuple[CpuCost, tuple[Broken, .
             return compared(stage, server, size, clients, null_first=null_first)
 
         cost = best_of(compare, is_slow=is_slow)
-        [more] = run_client([{**plan(server, clients), "seconds": LONG_ROUND_S, "stop_after": MANY}])
+        requests = with_others([FIRST_PAGE] * MANY)
+        long_plan = {"requests": gets(requests), "seconds": LONG_ROUND_S, "stop_after": MANY}
+        [more] = run_client([plan(server, clients) | long_plan])
         answered = cost.requests + sum(more["outcomes"].get(name, 0) for name in ANSWERED)
-        return cost, broken_under_load(stage, server, answered, clients)
+        others = [path for path in requests[: more["sent"]] if path != FIRST_PAGE]
+        unanswered = len(others) - more["outcomes"].get("404", 0)
+        broken = broken_under_load(stage, server, answered, clients)
+        return cost, (*broken, *broken_lines_of_others(server, others, unanswered))
+
+
+def with_others(paths: list[str]) -> list[str]:
+    """The paths, with one that nobody else asks for and that leads nowhere in the place of each of SELDOM."""
+    return [path if number % SELDOM else f"/elsewhere/{token_hex(6)}" for number, path in enumerate(paths)]
 
 
 def first_page(server: Server) -> tuple[int, float]:

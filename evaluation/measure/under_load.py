@@ -36,6 +36,18 @@ def broken_under_load(stage: Stage, server: Server, answered: int, clients: int)
     return tuple(found)
 
 
+def broken_lines_of_others(server: Server, paths: list[str], unanswered: int) -> tuple[Broken, ...]:
+    """R16.1 where paths that were asked for once, among many others, have no line in the log."""
+    log = server.log_text()
+    missing = [path for path in paths if path not in log]
+    if len(missing) <= unanswered:
+        return ()
+    told = (
+        f"{len(missing)} of {len(paths)} requests under load, each for another path, have no line in the log"
+    )
+    return (Broken(LOGGED, f"{told}: GET {missing[0]}"),)
+
+
 def lines_in_time(server: Server, wanted: int) -> int:
     """How many lines about the first page the log has, when they are enough or none has come for a while."""
     path = FIRST_PAGE.partition("?")[0]

@@ -82,6 +82,22 @@ def test_a_candidate_that_repeats_an_answer_under_load_is_found(stage: Stage, tm
     assert int(told[1]) > cost.requests
 
 
+def test_lines_that_are_repeated_in_the_place_of_others_are_found(stage: Stage, tmp_path: Path) -> None:
+    made = copied(REFERENCE, tmp_path / "variant")
+    timing = made / "timing.py"
+    source = timing.read_text()
+    line = "lines, self.lines = self.lines, []\n"
+    assert line in source
+    few = f"{line}        lines = lines[:100] + [lines[0]] * (len(lines) - 100)\n"
+    timing.write_text(source.replace(line, few))
+    tmp_path.chmod(0o755)
+
+    _, broken = measure_cpu(stage, made)
+
+    assert {one.criterion for one in broken} == {"R16.1"}, broken
+    assert "each for another path, have no line in the log: GET /elsewhere/" in broken[-1].message
+
+
 def test_the_baseline_is_found_costly(stage: Stage) -> None:
     cost, _ = measure_cpu(stage, BASELINE)
 
