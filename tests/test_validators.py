@@ -7,6 +7,8 @@ from tests.audit.tables import LIFETIME_S
 from tests.conftest import EMPTY_CATEGORY, HOST, Subject
 from tests.passing_time import pass_time
 
+LARGE = range(1201, 1301)
+"""Products that are given long descriptions."""
 TAGGED = ["/products?limit=3", "/products/12"]
 
 
@@ -118,6 +120,34 @@ def test_a_change_at_the_very_end_changes_the_tag(shared: Subject, path: str) ->
     changed = shared.get(path)
 
     assert changed.headers.get("etag") != etag or etag is None
+
+
+@pytest.mark.criterion("R15.3")
+@pytest.mark.parametrize(
+    "path",
+    [
+        f"/products/{LARGE[50]}",
+        f"/products/batch?ids={','.join(map(str, LARGE))}",
+        f"/products?limit=100&category_id={EMPTY_CATEGORY}",
+    ],
+    ids=["detail", "batch", "listing"],
+)
+def test_one_letter_in_the_middle_of_a_large_answer_changes_the_tag(own: Subject, path: str) -> None:
+    own.sql(
+        "update products set category_id = %s, is_active = true, description = repeat('x', 9999) "
+        "where id = any(%s)",
+        EMPTY_CATEGORY,
+        [*LARGE],
+    )
+    for place in (100, 5_000, 9_900):
+        etag = tag_of(own, path)
+        description = "x" * place + "y" + "x" * (9_998 - place)
+        own.http.put(f"/products/{LARGE[50]}", json={"description": description}).raise_for_status()
+
+        answer = own.get(path, if_none_match=etag)
+
+        assert answer.status_code == 200, f"304 after a change of letter {place}"
+        assert answer.headers["etag"] != etag, f"{len(answer.content)} bytes, letter {place} is another one"
 
 
 @pytest.mark.criterion("R15.3")
