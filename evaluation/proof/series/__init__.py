@@ -1,0 +1,1 @@
+"""The way from the baseline to the reference in seventeen steps, one for each requirement and one beyond."""

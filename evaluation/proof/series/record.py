@@ -1,0 +1,76 @@
+"""What was seen of the series so far: `trajectory/series.json`."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from evaluation.pipeline import ROOT
+from evaluation.proof.series.verification import Effect, Seen
+
+FILE = ROOT / "trajectory" / "series.json"
+UNKNOWN, PASSED, FAILED = "?", "p", "f"
+
+
+class Record:
+    """What was seen of each catalog, by its name; kept in a file that diffs well.
+
+    `tests` has a letter for each catalog, in their order: whether the test passed there.
+    """
+
+    def __init__(self, names: Sequence[str], file: Path = FILE) -> None:
+        self.names, self.file = list(names), file
+        told: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        known: dict[str, Any] = told.get("catalogs", {})
+        self.catalogs: dict[str, dict[str, Any]] = {name: dict(known.get(name, {})) for name in names}
+        columns = {name: number for number, name in enumerate(known)}
+        self.tests: dict[str, dict[str, str]] = {
+            test: {name: letters[columns[name]] for name in names if name in columns}
+            for test, letters in told.get("tests", {}).items()
+        }
+
+    def holds(self, name: str, content: str) -> dict[str, bool | None] | None:
+        """Which criteria were seen to hold in a catalog; None when it was not seen with these files."""
+        one = self.catalogs[name]
+        if one.get("content") != content or "holds" not in one:
+            return None
+        return {**dict.fromkeys(one["fails"], False), **dict.fromkeys(one["holds"], True)}
+
+    def keep_seen(self, name: str, seen: Seen) -> None:
+        """Note which criteria hold, and which tests passed. What it cost with other files is forgotten."""
+        self.forget_others(name, seen.content)
+        holds = [criterion for criterion, passed in seen.holds.items() if passed]
+        fails = [criterion for criterion, passed in seen.holds.items() if passed is False]
+        self.catalogs[name] |= {"holds": holds, "fails": fails}
+        for test in self.tests.keys() | seen.passed.keys():
+            outcome = seen.passed.get(test)
+            letter = UNKNOWN if outcome is None else PASSED if outcome else FAILED
+            self.tests.setdefault(test, {})[name] = letter
+
+    def keep_effect(self, name: str, effect: Effect) -> None:
+        """Note what a step did to the criteria."""
+        self.catalogs[name] |= {"turned_green": list(effect.green), "turned_red": list(effect.red)}
+
+    def keep_costs(self, name: str, content: str, costs: Mapping[str, Any]) -> None:
+        """Note what a catalog costs."""
+        self.forget_others(name, content)
+        self.catalogs[name]["costs"] = dict(costs)
+
+    def keep_without(self, name: str, costs: Mapping[str, Any] | None, reason: str | None) -> None:
+        """Note what the reference costs without a step, or why that is not known."""
+        self.catalogs[name] |= {"without": dict(costs) if costs else None, "without_reason": reason}
+
+    def forget_others(self, name: str, content: str) -> None:
+        """Forget what was seen of a catalog when it had other files."""
+        if self.catalogs[name].get("content") != content:
+            self.catalogs[name] = {"content": content}
+
+    def write(self) -> None:
+        """Leave the file."""
+        tests = {
+            test: "".join(letters.get(name, UNKNOWN) for name in self.names)
+            for test, letters in sorted(self.tests.items())
+            if set(letters.values()) & {PASSED, FAILED}
+        }
+        text = json.dumps({"catalogs": self.catalogs, "tests": tests}, indent=2, ensure_ascii=False)
+        self.file.write_text(text + "\n", encoding="utf-8")
