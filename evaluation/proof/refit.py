@@ -1,7 +1,8 @@
 """Refits the committed patches to changed catalogs: `python -m evaluation.proof.refit COMMIT`.
 
 COMMIT holds the catalogs that the patches still fit. Each patch is merged with what changed since; the ones
-that git cannot merge are named and stay as they are.
+that git cannot merge are named and stay as they are. In the series every step takes up what changed of the
+lines that it has; files of steps that took up nothing are named.
 """
 
 import argparse
@@ -17,6 +18,7 @@ from evaluation.candidates.folder import copied
 from evaluation.parser import Parser
 from evaluation.pipeline import BASELINE, REFERENCE, ROOT
 from evaluation.proof.patched import PATCHES, base_of
+from evaluation.proof.series.refitting import refit_series
 
 KINDS = ("mutants", "alternatives", "cheats", "slow")
 AUTHOR = ("-c", "user.name=refit", "-c", "user.email=refit@localhost")
@@ -29,11 +31,7 @@ class Scratch:
         self.folder, self.base = folder, base
         folder.mkdir()
         self.git("init", "--quiet", "--initial-branch=old")
-        archive = subprocess.run(
-            ["git", "archive", commit, base.name], cwd=ROOT, capture_output=True, check=True
-        )
-        with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
-            tar.extractall(folder, filter="data")
+        unpack(commit, base, folder)
         self.commit("old")
         self.git("switch", "--quiet", "--create", "new")
         self.git("rm", "--quiet", "-r", ".")
@@ -63,12 +61,24 @@ class Scratch:
         return re.sub(r"^index .*\n", "", diff, flags=re.MULTILINE)
 
 
+def unpack(commit: str, base: Path, folder: Path) -> Path:
+    """Write a catalog as it was in a commit into a folder."""
+    archive = subprocess.run(["git", "archive", commit, base.name], cwd=ROOT, capture_output=True, check=True)
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
+        tar.extractall(folder, filter="data")
+    return folder / base.name
+
+
 def main() -> int:
     """Rewrite every patch that can be merged; 1 when one cannot."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commit", help="the commit whose catalogs the patches fit")
     chosen = parser.parse_args()
     failed = []
+    with tempfile.TemporaryDirectory(prefix="hofaz9-refit-") as folder:
+        before, after = (unpack(chosen.commit, base, Path(folder)) for base in (BASELINE, REFERENCE))
+        for name in refit_series(before, after).left:
+            print(f"took up nothing of what changed: series/{name}", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="hofaz9-refit-") as folder:
         scratches = {
             base: Scratch(Path(folder) / base.name, chosen.commit, base) for base in (BASELINE, REFERENCE)

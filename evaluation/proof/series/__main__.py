@@ -8,28 +8,20 @@ is seen of them is kept in `trajectory/series.json`. A STEP is a number (5), a r
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.candidates.folder import content_digest, contents, copied
-from evaluation.errors import CandidateError, UsageError
-from evaluation.measure.settings import Settings
+from evaluation.candidates.folder import contents, copied
+from evaluation.errors import UsageError
 from evaluation.parser import Parser
-from evaluation.pipeline import REFERENCE, prepared_workshop
-from evaluation.proof.series.costs import costs_of
+from evaluation.pipeline import REFERENCE
 from evaluation.proof.series.record import Record
-from evaluation.proof.series.steps import START, Step, build, reverted, rewrite, steps, with_line
-from evaluation.proof.series.verification import effect, seen_whole
-from evaluation.serving.workbench import Workshop
-
-SETTINGS = Settings(size="standard", with_load=False)
-SEED = 847
-NOTHING = "nothing by itself"
+from evaluation.proof.series.runs import Series, ablate, measure, verify
+from evaluation.proof.series.steps import START, Step, build, rewrite, steps
 
 
 def main() -> int:
-    """Do what the options ask for; 1 when something does not hold, 64 for what does not exist."""
+    """Do what the options ask for; return 1 when something does not hold, 64 for what does not exist."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     several = {"nargs": "*", "metavar": "STEP"}
     parser.add_argument("--verify", **several, help="run the suite on steps (default: all)")
@@ -47,28 +39,31 @@ def main() -> int:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write patches where that is asked for; then build all catalogs, look at them, and verify and measure."""
-    series = steps()
+    """Write patches where that is asked for; then build all catalogs and do the rest with them."""
+    found = steps()
     if options.origin:
-        print("written anew: " + (", ".join(rewrite(folders_in(options.origin, series))) or "nothing"))
+        print("written anew: " + (", ".join(rewrite(folders_in(options.origin, found))) or "nothing"))
     if options.to and options.to.exists():
         raise UsageError(f"{options.to} exists")
     with tempfile.TemporaryDirectory(prefix="hofaz9-series-") as scratch:
-        folders = dict(zip([START, *(step.name for step in series)], build(Path(scratch) / "series"), strict=True))
-        wrong = sum_is_wrong(folders[series[-1].name])
-        print(wrong or f"{len(series)} steps lead from the baseline to the reference", flush=True)
+        folders = build(Path(scratch) / "series", found)
+        wrong = sum_is_wrong(folders[-1])
+        print(wrong or f"{len(found)} steps lead from the baseline to the reference", flush=True)
         if options.to:
             copied(Path(scratch) / "series", options.to)
-        if wrong:
-            return 1
-        record = Record(list(folders))
-        good = True
-        if options.verify is not None:
-            good = verify(series, folders, record, chosen(series, options.verify))
-        if options.measure is not None:
-            measure(folders, record, chosen(series, options.measure))
-        if options.without is not None:
-            ablate(series, Path(scratch), record, chosen(series, options.without))
+        return 1 if wrong else look(Series(found, {one.name: one for one in folders}), options, Path(scratch))
+
+
+def look(series: Series, options: argparse.Namespace, scratch: Path) -> int:
+    """Verify and measure what the options name; return 1 when a step is not as it should be."""
+    record = Record(list(series.folders))
+    good = True
+    if options.verify is not None:
+        good = verify(series, record, chosen(series.steps, options.verify))
+    if options.measure is not None:
+        measure(series, record, chosen(series.steps, options.measure))
+    if options.without is not None:
+        ablate(series, scratch / "without", record, chosen(series.steps, options.without))
     return 0 if good else 1
 
 
@@ -97,85 +92,6 @@ def chosen(series: Sequence[Step], words: Sequence[str]) -> list[str]:
     if unknown := [word for word in words if word not in names]:
         raise UsageError(f"no such step: {', '.join(unknown)}")
     return sorted({names[word] for word in words} if words else set(names.values()))
-
-
-def verify(series: Sequence[Step], folders: dict[str, Path], record: Record, names: Sequence[str]) -> bool:
-    """Run the suite on catalogs and say what each step turned green and red; whether all is as it should be.
-
-    A step is compared with the one before as it was seen last; where that was never seen, it is run, too.
-    """
-    before_of = dict(zip(list(folders)[1:], folders, strict=False))
-    by_name = {step.name: step for step in series}
-    good = True
-    with services() as shop:
-
-        def holds(name: str, *, anew: bool) -> dict[str, bool | None]:
-            known = None if anew else record.holds(name, content_digest(folders[name]))
-            if known is None:
-                print(f"{name}: running the suite", flush=True)
-                record.keep_seen(name, seen_whole(shop, folders[name], SEED))
-                record.write()
-            found = record.holds(name, content_digest(folders[name]))
-            assert found is not None
-            return found
-
-        for name in names:
-            try:
-                if name == START:
-                    holds(name, anew=True)
-                    continue
-                before, after = holds(before_of[name], anew=False), holds(name, anew=True)
-            except CandidateError as error:
-                print(f"{name}: cannot be run: {error}", flush=True)
-                good = False
-                continue
-            found = effect(by_name[name], before, after)
-            record.keep_effect(name, found)
-            record.write()
-            with_line(by_name[name], "Turns green", ", ".join(found.green) or NOTHING)
-            text = f"{name}: turns green {', '.join(found.green) or NOTHING}"
-            text += f"; RED {', '.join(found.red)}" if found.red else ""
-            text += f"; LACKS {', '.join(found.lacking)}" if found.lacking else ""
-            print(text if found.is_good else f"{text}: NOT AS IT SHOULD BE", flush=True)
-            good = good and found.is_good
-    return good
-
-
-def measure(folders: dict[str, Path], record: Record, names: Sequence[str]) -> None:
-    """Measure what catalogs cost."""
-    with services() as shop:
-        for name in names:
-            costs = costs_of(shop, folders[name])
-            record.keep_costs(name, content_digest(folders[name]), costs.as_json())
-            record.write()
-            page = costs.work["first_page_cold"]
-            told = ", ".join(f"{value:,} {counter}" for counter, value in page.items())
-            print(f"{name}: {told}, {costs.cold_ms} ms, P95 {costs.p95_ms} ms", flush=True)
-
-
-def ablate(series: Sequence[Step], scratch: Path, record: Record, names: Sequence[str]) -> None:
-    """Measure what the reference costs without each step, where git can take the step back."""
-    with services() as shop:
-        for step in (one for one in series if one.name in names):
-            folder = scratch / "without" / step.name
-            reason = reverted(step, folder)
-            costs = None
-            if reason is None:
-                try:
-                    costs = costs_of(shop, folder)
-                except CandidateError as error:
-                    reason = str(error).splitlines()[0]
-            record.keep_without(step.name, costs.as_json() if costs else None, reason)
-            record.write()
-            told = f"{costs.work['first_page_cold']}, {costs.cold_ms} ms" if costs else reason
-            print(f"reference without {step.name}: {told}", flush=True)
-
-
-@contextmanager
-def services() -> Iterator[Workshop]:
-    """Seeded services."""
-    with prepared_workshop(SETTINGS, lambda text: print(text, flush=True)) as shop:
-        yield shop
 
 
 if __name__ == "__main__":

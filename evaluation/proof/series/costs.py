@@ -1,4 +1,4 @@
-"""What a catalog costs: the work of single requests, a cold page in ms, a warm page in CPU time and under load."""
+"""What a catalog costs: single requests, a cold page in ms, a warm one in CPU time and under load."""
 
 import asyncio
 import statistics

@@ -1,5 +1,6 @@
-"""The steps as patches: `patches/series/NN-Rnn-what.patch`, each against the catalog that the one before makes."""
+"""The steps as patches, `patches/series/NN-Rnn-what.patch`: each changes what the one before has made."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -53,9 +54,9 @@ def steps(folder: Path = SERIES) -> tuple[Step, ...]:
     return tuple(found)
 
 
-def build(into: Path, series: Sequence[Step] | None = None) -> list[Path]:
+def build(into: Path, series: Sequence[Step] | None = None, baseline: Path = BASELINE) -> list[Path]:
     """Make a folder of the baseline and of every step, each from the one before; PatchFailedError."""
-    folders = [copied(BASELINE, into / START)]
+    folders = [copied(baseline, into / START)]
     for step in steps() if series is None else series:
         apply_patch(folders[-1], step.path.read_bytes(), into / step.name)
         folders.append(into / step.name)
@@ -106,7 +107,10 @@ def change(step: Step) -> Change:
 
 
 def reverted(step: Step, into: Path) -> str | None:
-    """Take one step back from a copy of the reference; the reason where git cannot."""
+    """Take one step back from a copy of the reference; the reason where git cannot.
+
+    Lines around those of the step may have changed: later steps stand beside it.
+    """
     copied(REFERENCE, into)
-    done = git(into, "apply", "--reverse", "--whitespace=nowarn", str(step.path), GIT_CEILING_DIRECTORIES="/")
+    done = git(into, "apply", "--reverse", "-C0", "--whitespace=nowarn", str(step.path), GIT_DIR=os.devnull)
     return done.stderr.strip().splitlines()[0] if done.returncode else None

@@ -1,0 +1,132 @@
+"""Verifies steps, and measures catalogs: starts services, says what comes out, and keeps it in the record."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from evaluation.candidates.folder import content_digest
+from evaluation.errors import CandidateError
+from evaluation.measure.settings import Settings
+from evaluation.pipeline import prepared_workshop
+from evaluation.proof.series.costs import Costs, costs_of
+from evaluation.proof.series.record import Record
+from evaluation.proof.series.steps import START, Step, reverted, with_line
+from evaluation.proof.series.verification import Effect, effect, seen_whole
+from evaluation.serving.workbench import Workshop
+
+SETTINGS = Settings(size="standard", with_load=False)
+SEED = 847
+NOTHING = "nothing by itself"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """The steps, and the folders of the baseline and of all steps by their names, in order."""
+
+    steps: tuple[Step, ...]
+    folders: Mapping[str, Path]
+
+    def before(self, step: Step) -> str:
+        """The name of the catalog that a step changes."""
+        names = list(self.folders)
+        return names[names.index(step.name) - 1]
+
+
+def verify(series: Series, record: Record, names: Sequence[str]) -> bool:
+    """Run the suite on catalogs and say what each step turned green and red; whether all is as it should be.
+
+    A step is compared with the one before as it was seen last; where that was never seen, it is run, too.
+    """
+    good = True
+    with services() as shop:
+        if START in names:
+            holding(shop, series, record, START, anew=True)
+        for step in (one for one in series.steps if one.name in names):
+            try:
+                found = verify_one(shop, series, record, step)
+            except CandidateError as error:
+                print(f"{step.name}: cannot be run: {error}", flush=True)
+                good = False
+            else:
+                print(f"{step.name}: {told(found)}", flush=True)
+                good = good and found.is_good
+    return good
+
+
+def verify_one(shop: Workshop, series: Series, record: Record, step: Step) -> Effect:
+    """Run the suite on one step, and keep what it turned green and red, above its diff as well."""
+    before = holding(shop, series, record, series.before(step), anew=False)
+    after = holding(shop, series, record, step.name, anew=True)
+    found = effect(step, before, after)
+    record.keep_effect(step.name, found)
+    record.write()
+    with_line(step, "Turns green", ", ".join(found.green) or NOTHING)
+    return found
+
+
+def holding(
+    shop: Workshop, series: Series, record: Record, name: str, *, anew: bool
+) -> dict[str, bool | None]:
+    """Which criteria hold in a catalog: as it was seen last, or anew."""
+    folder = series.folders[name]
+    known = None if anew else record.holds(name, content_digest(folder))
+    if known is None:
+        print(f"{name}: running the suite", flush=True)
+        record.keep_seen(name, seen_whole(shop, folder, SEED))
+        record.write()
+        known = record.holds(name, content_digest(folder))
+    assert known is not None
+    return known
+
+
+def told(found: Effect) -> str:
+    """What a step did, in words."""
+    text = f"turns green {', '.join(found.green) or NOTHING}"
+    text += f"; turns red {', '.join(found.red)}" if found.red else ""
+    text += f"; lacks {', '.join(found.lacking)}" if found.lacking else ""
+    return text if found.is_good else f"{text}: NOT AS IT SHOULD BE"
+
+
+def measure(series: Series, record: Record, names: Sequence[str]) -> None:
+    """Measure what catalogs cost."""
+    with services() as shop:
+        for name in names:
+            costs = costs_of(shop, series.folders[name])
+            record.keep_costs(name, content_digest(series.folders[name]), costs.as_json())
+            record.write()
+            print(f"{name}: {figures(costs)}", flush=True)
+
+
+def ablate(series: Series, scratch: Path, record: Record, names: Sequence[str]) -> None:
+    """Measure what the reference costs without each step, where git can take the step back."""
+    with services() as shop:
+        for step in (one for one in series.steps if one.name in names):
+            costs, reason = without(shop, step, scratch / step.name)
+            record.keep_without(step.name, costs.as_json() if costs else None, reason)
+            record.write()
+            print(f"reference without {step.name}: {figures(costs) if costs else reason}", flush=True)
+
+
+def without(shop: Workshop, step: Step, folder: Path) -> tuple[Costs | None, str | None]:
+    """The costs of the reference without a step, or the reason why they are not known."""
+    if reason := reverted(step, folder):
+        return None, reason
+    try:
+        return costs_of(shop, folder), None
+    except CandidateError as error:
+        return None, str(error).splitlines()[0]
+
+
+def figures(costs: Costs) -> str:
+    """The costs of a cold page and of a warm one under load, in words."""
+    page = ", ".join(f"{value:,} {name}" for name, value in costs.work["first_page_cold"].items())
+    warm = f"P95 {costs.p95_ms} ms" if costs.p95_ms else "too dear for 500 clients"
+    return f"cold page: {page}, {costs.cold_ms} ms; warm page: {costs.warm_cpu_us} us of CPU, {warm}"
+
+
+@contextmanager
+def services() -> Iterator[Workshop]:
+    """Seeded services."""
+    with prepared_workshop(SETTINGS, lambda text: print(text, flush=True)) as shop:
+        yield shop
