@@ -14,7 +14,7 @@ TOLD = ; status=$$?; echo "exit status: $$status"; exit $$status
 unexport PYTEST_ADDOPTS PYTEST_PLUGINS PYTHONSAFEPATH PYTHONOPTIMIZE
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate grade test check serve patch mutants alternatives cheats faults benchmark compose testbed summary
+.PHONY: help evaluate grade test check serve patch mutants alternatives cheats series faults benchmark compose testbed summary
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,9 @@ alternatives: $(VENV)/ready ## Other right solutions: all accepted?
 
 cheats: $(VENV)/ready ## Attempts to fool the grader: all graded as expected?
 	@$(BIN)/python -m evaluation.proof cheats $(DRAW) $(TOLD)
+
+series: $(VENV)/ready ## The way to the reference: does each step do what it is for? (STEPS="5 R10", MEASURE=1)
+	@$(BIN)/python -m evaluation.proof.series --verify $(STEPS) $(if $(MEASURE),--measure $(STEPS)) $(TOLD)
 
 faults: $(VENV)/ready ## Two processes under load while Redis, Postgres and clients fail (CANDIDATE=DIR)
 	@$(BIN)/python -m evaluation.faults --candidate $(CANDIDATE) $(TOLD)

@@ -1,5 +1,6 @@
 """The steps from the baseline to the reference: their sum, what they say, and what was seen of them."""
 
+import json
 import random
 import re
 import shutil
@@ -8,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from evaluation.candidates.folder import content_digest, contents, copied
+from evaluation.candidates.patches import apply_patch
 from evaluation.criteria import SPECIFIED, criteria
 from evaluation.errors import PatchFailedError, UsageError
 from evaluation.pipeline import BASELINE, REFERENCE
 from evaluation.proof.patched import header
 from evaluation.proof.series import __main__ as command
-from evaluation.proof.series import refitting
+from evaluation.proof.series import instances, refitting
 from evaluation.proof.series import steps as steps_module
 from evaluation.proof.series.record import PASSED, Record
 from evaluation.proof.series.runs import NOTHING
@@ -217,6 +219,41 @@ def test_a_step_is_taken_back_from_the_reference_where_git_can(tmp_path: Path) -
     assert reverted(by_name["R06"], tmp_path / "R06") is None
     assert "index=True" not in (tmp_path / "R06/models.py").read_text().split("class Inventory")[1]
     assert "patch failed" in (reverted(by_name["R09"], tmp_path / "R09") or "")
+
+
+def test_there_is_an_instance_of_each_requirement_and_it_is_what_the_command_writes(
+    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instances, "INSTANCES", tmp_path)
+    whole = json.loads((ROOT / "instances/instance.json").read_text())
+
+    written = instances.write_instances(STEPS, Record([one.name for one in folders]), whole)
+
+    assert sorted(one.stem for one in written) == list(REQUIREMENTS)
+    for file in written:
+        assert file.read_text() == (ROOT / "instances/steps" / file.name).read_text(), (
+            "make series writes them"
+        )
+
+
+@pytest.mark.parametrize("step", STEPS[:-1], ids=lambda step: step.name)
+def test_an_instance_asks_for_one_requirement_of_the_catalog_before_its_step(
+    folders: list[Path], tmp_path: Path, step: Step
+) -> None:
+    asked = json.loads((ROOT / f"instances/steps/{step.requirement}.json").read_text())
+    other = next(name for name in REQUIREMENTS if name != step.requirement)
+
+    assert asked["instance_id"] == f"hofaz9-{step.requirement}"
+    assert asked["base_content"] == content_digest(folders[step.number - 1])
+    apply_patch(folders[step.number - 1], asked["patch"].encode(), tmp_path / "solved")
+    assert contents(tmp_path / "solved") == contents(folders[step.number])
+    for name in due(step):
+        assert criteria()[name].sentence in asked["problem_statement"]
+    assert criteria()[f"{other}.1"].sentence not in asked["problem_statement"]
+    # R01 is decided by measurements.
+    assert asked["FAIL_TO_PASS"] or step.requirement == "R01"
+    assert asked["PASS_TO_PASS"]
+    assert not set(asked["FAIL_TO_PASS"]) & set(asked["PASS_TO_PASS"])
 
 
 def test_a_drawn_step_does_what_it_says(folders: list[Path]) -> None:

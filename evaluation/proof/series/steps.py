@@ -113,4 +113,5 @@ def reverted(step: Step, into: Path) -> str | None:
     """
     copied(REFERENCE, into)
     done = git(into, "apply", "--reverse", "-C0", "--whitespace=nowarn", str(step.path), GIT_DIR=os.devnull)
-    return done.stderr.strip().splitlines()[0] if done.returncode else None
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    return errors[0].removeprefix("error: ") if done.returncode else None
