@@ -1,4 +1,4 @@
-"""The series as a Markdown table: what each step changes, what it turned green, and what a page cost after it."""
+"""The series as a Markdown table: what each step changes and turned green, and what a page costs after it."""
 
 from collections.abc import Sequence
 from typing import Any
