@@ -28,6 +28,9 @@ def main() -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     several = {"nargs": "*", "metavar": "STEP"}
     parser.add_argument("--verify", **several, help="run the suite on steps (default: all)")
+    parser.add_argument(
+        "--sparing", action="store_true", help="leave out tests that failed before and behind a step"
+    )
     parser.add_argument("--measure", **several, help="measure what the catalogs of steps cost (default: all)")
     parser.add_argument("--without", **several, help="measure the reference without steps (default: all)")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="write the catalogs into a new folder")
@@ -64,7 +67,7 @@ def look(series: Series, options: argparse.Namespace, scratch: Path) -> int:
     record = Record(list(series.folders))
     good = True
     if options.verify is not None:
-        good = verify(series, record, chosen(series.steps, options.verify))
+        good = verify(series, record, chosen(series.steps, options.verify), sparing=options.sparing)
     if options.measure is not None:
         measure(series, record, chosen(series.steps, options.measure))
     if options.without is not None:

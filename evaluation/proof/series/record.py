@@ -36,6 +36,22 @@ class Record:
             return None
         return {**dict.fromkeys(one["fails"], False), **dict.fromkeys(one["holds"], True)}
 
+    def failed_around(self, name: str) -> set[str]:
+        """The tests that failed in the next catalogs before and behind this one that were seen whole."""
+        place = self.names.index(name)
+        before = [one for one in self.names[:place] if self.is_seen_whole(one)][-1:]
+        behind = [one for one in self.names[place + 1 :] if self.is_seen_whole(one)][:1]
+        around = [*before, *behind] if before and behind else []
+        return {
+            test for test, seen in self.tests.items() if around and all(seen[one] == FAILED for one in around)
+        }
+
+    def is_seen_whole(self, name: str) -> bool:
+        """Whether every test was run on a catalog."""
+        return "holds" in self.catalogs[name] and all(
+            seen.get(name, UNKNOWN) != UNKNOWN for seen in self.tests.values()
+        )
+
     def keep_seen(self, name: str, seen: Seen) -> None:
         """Note which criteria hold, and which tests passed. What it cost with other files is forgotten."""
         self.forget_others(name, seen.content)

@@ -1,6 +1,7 @@
 """Verifies steps, and measures catalogs: starts services, says what comes out, and keeps it in the record."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,15 +9,16 @@ from pathlib import Path
 from evaluation.candidates.folder import content_digest
 from evaluation.errors import CandidateError
 from evaluation.measure.settings import Settings
-from evaluation.pipeline import prepared_workshop
+from evaluation.pipeline import ROOT, prepared_workshop
 from evaluation.proof.series.costs import Costs, costs_of
 from evaluation.proof.series.record import Record
-from evaluation.proof.series.steps import START, Step, reverted, with_line
-from evaluation.proof.series.verification import Effect, effect, seen_whole
+from evaluation.proof.series.steps import Step, reverted, with_line
+from evaluation.proof.series.verification import Effect, effect, seen_partly, seen_whole
 from evaluation.serving.workbench import Workshop
 
 SETTINGS = Settings(size="standard", with_load=False)
 SEED = 847
+INSTANCE = ROOT / "instances" / "instance.json"
 NOTHING = "nothing by itself"
 
 
@@ -33,51 +35,61 @@ class Series:
         return names[names.index(step.name) - 1]
 
 
-def verify(series: Series, record: Record, names: Sequence[str]) -> bool:
-    """Run the suite on catalogs and say what each step turned green and red; whether all is as it should be.
+def verify(series: Series, record: Record, names: Sequence[str], *, sparing: bool) -> bool:
+    """Run the suite on catalogs, and tell what steps turned green and red; whether all is as it should be.
 
-    A step is compared with the one before as it was seen last; where that was never seen, it is run, too.
+    A sparing run leaves out the tests that failed before and behind a step where the suite was run whole.
     """
     good = True
     with services() as shop:
-        if START in names:
-            holding(shop, series, record, START, anew=True)
-        for step in (one for one in series.steps if one.name in names):
+        for name in names:
             try:
-                found = verify_one(shop, series, record, step)
+                look(shop, series, record, name, record.failed_around(name) if sparing else set())
             except CandidateError as error:
-                print(f"{step.name}: cannot be run: {error}", flush=True)
+                print(f"{name}: cannot be run: {error}", flush=True)
                 good = False
-            else:
-                print(f"{step.name}: {told(found)}", flush=True)
-                good = good and found.is_good
+    return compare(series, record, names) and good
+
+
+def compare(series: Series, record: Record, names: Sequence[str]) -> bool:
+    """Compare steps that were seen with those before; what they turned green is kept, above the diff as well.
+
+    Told are the named steps; the result says whether these are as they should be.
+    """
+    good = True
+    for step in series.steps:
+        before, after = (
+            record.holds(name, content_digest(series.folders[name]))
+            for name in (series.before(step), step.name)
+        )
+        if before is None or after is None:
+            continue
+        found = effect(step, before, after)
+        record.keep_effect(step.name, found)
+        with_line(step, "Turns green", ", ".join(found.green) or NOTHING)
+        if step.name in names:
+            print(f"{step.name}: {told(found)}", flush=True)
+            good = good and found.is_good
+    record.write()
     return good
 
 
-def verify_one(shop: Workshop, series: Series, record: Record, step: Step) -> Effect:
-    """Run the suite on one step, and keep what it turned green and red, above its diff as well."""
-    before = holding(shop, series, record, series.before(step), anew=False)
-    after = holding(shop, series, record, step.name, anew=True)
-    found = effect(step, before, after)
-    record.keep_effect(step.name, found)
-    record.write()
-    with_line(step, "Turns green", ", ".join(found.green) or NOTHING)
-    return found
-
-
-def holding(
-    shop: Workshop, series: Series, record: Record, name: str, *, anew: bool
-) -> dict[str, bool | None]:
-    """Which criteria hold in a catalog: as it was seen last, or anew."""
+def look(shop: Workshop, series: Series, record: Record, name: str, left_out: Collection[str]) -> None:
+    """Run the suite on a catalog, but for some tests, and keep what was seen."""
     folder = series.folders[name]
-    known = None if anew else record.holds(name, content_digest(folder))
-    if known is None:
-        print(f"{name}: running the suite", flush=True)
+    print(f"{name}: running the suite" + (f" without {len(left_out)} tests" if left_out else ""), flush=True)
+    if left_out:
+        tests = record.tests.keys() - left_out
+        record.keep_seen(name, seen_partly(shop, folder, tests, criteria_of(left_out)))
+    else:
         record.keep_seen(name, seen_whole(shop, folder, SEED))
-        record.write()
-        known = record.holds(name, content_digest(folder))
-    assert known is not None
-    return known
+    record.write()
+
+
+def criteria_of(tests: Collection[str]) -> set[str]:
+    """The criteria that these tests judge."""
+    judged: dict[str, list[str]] = json.loads(INSTANCE.read_text(encoding="utf-8"))["criteria"]
+    return {name for name, its in judged.items() if set(its) & set(tests)}
 
 
 def told(found: Effect) -> str:

@@ -1,7 +1,8 @@
 """Which criteria hold after a step: the suite and the CPU time of a warm page decide, as in a grading."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from evaluation.candidates.folder import content_digest, copied
@@ -9,7 +10,7 @@ from evaluation.criteria import SPECIFIED, criteria
 from evaluation.database.dataset import SIZES
 from evaluation.judge.criteria import judge_criteria
 from evaluation.measure.cpu import measure_cpu
-from evaluation.measure.suite import run_share, run_suite
+from evaluation.measure.suite import SHARES, merged, run_share, run_suite, shares
 from evaluation.proof.series.steps import Step
 from evaluation.records import Measured, SuiteRun
 from evaluation.serving.workbench import Workbench, Workshop
@@ -47,6 +48,28 @@ def seen_whole(shop: Workshop, folder: Path, seed: int) -> Seen:
         served = copied(folder, bench.folder / "served" / folder.name)
         urls = (bench.services.postgres_url, bench.services.redis_url)
         return seen(bench, served, run_suite(served, *urls, bench.folder, seed), with_cpu=True)
+
+
+def seen_partly(shop: Workshop, folder: Path, tests: Collection[str], open_ones: Collection[str]) -> Seen:
+    """Run some tests, divided as the suite is; of open criteria, whose tests are not all run, say nothing."""
+    with shop.workbench() as bench:
+        served = copied(folder, bench.folder / "served" / folder.name)
+        urls = (bench.services.postgres_url, bench.services.redis_url)
+
+        def run(files: list[str]) -> SuiteRun:
+            asked = [test for test in sorted(tests) if file_of(test) in files]
+            return run_share(asked, served, *urls, bench.folder)
+
+        with ThreadPoolExecutor(SHARES) as executor:
+            runs = list(executor.map(run, shares(sorted({file_of(test) for test in tests}))))
+        suite = replace(runs[0], tests=merged(test for one in runs for test in one.tests))
+        found = seen(bench, served, suite, with_cpu=True)
+    return replace(found, holds={**found.holds, **dict.fromkeys(open_ones)})
+
+
+def file_of(test: str) -> str:
+    """The file of a test."""
+    return test.partition("::")[0]
 
 
 def seen_of(shop: Workshop, folder: Path, requirement: str) -> Seen:
