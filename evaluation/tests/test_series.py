@@ -18,7 +18,7 @@ from evaluation.proof.series import __main__ as command
 from evaluation.proof.series import instances, refitting
 from evaluation.proof.series import steps as steps_module
 from evaluation.proof.series.record import PASSED, Record
-from evaluation.proof.series.runs import NOTHING
+from evaluation.proof.series.runs import NOTHING, Series, compare
 from evaluation.proof.series.steps import START, Step, build, reverted, rewrite, steps
 from evaluation.proof.series.verification import Seen, due, effect, seen_of
 from evaluation.records import REQUIREMENTS
@@ -180,6 +180,32 @@ def test_the_record_forgets_a_catalog_whose_files_changed(record: Record) -> Non
     assert again.tests == {"test": dict.fromkeys(record.names, "?") | {START: PASSED}}
     again.keep_costs(START, "others", {"cold_ms": 5.0})
     assert again.catalogs[START] == {"content": "others", "costs": {"cold_ms": 5.0}}
+
+
+def test_a_sparing_run_leaves_out_what_failed_on_both_sides(record: Record) -> None:
+    before, step, behind = record.names[:3]
+    record.keep_seen(before, Seen("a", {}, {"never": False, "turns": False, "breaks": True}))
+    assert record.failed_around(step) == set()
+    record.keep_seen(behind, Seen("c", {}, {"never": False, "turns": True, "breaks": False}))
+
+    assert record.failed_around(step) == {"never"}
+
+
+def test_what_a_step_turned_green_stands_above_its_diff(
+    folders: list[Path], copies: tuple[Step, ...], record: Record, capsys: pytest.CaptureFixture[str]
+) -> None:
+    series = Series(copies, {one.name: one for one in folders})
+    nothing = dict.fromkeys(criteria(), False)
+    seen = [nothing, nothing | {"R06.1": True, "R06.2": True}, nothing]
+    for folder, holds in zip(folders, seen, strict=False):
+        record.keep_seen(folder.name, Seen(content_digest(folder), holds, {}))
+
+    assert compare(series, record, [copies[0].name])
+    assert not compare(series, record, [copies[1].name])
+
+    assert header(copies[0].path, "Turns green") == "R06.1, R06.2"
+    assert record.catalogs[copies[1].name]["turned_red"] == ["R06.1", "R06.2"]
+    assert "turns red R06.1, R06.2; lacks R07.1, R07.2: NOT AS IT SHOULD BE" in capsys.readouterr().out
 
 
 def test_what_was_seen_is_of_the_catalogs_of_today(folders: list[Path]) -> None:
