@@ -17,7 +17,7 @@ from evaluation.proof.patched import header
 from evaluation.proof.series import __main__ as command
 from evaluation.proof.series import instances, refitting
 from evaluation.proof.series import steps as steps_module
-from evaluation.proof.series.record import PASSED, Record
+from evaluation.proof.series.record import PASSED, Record, Unmet
 from evaluation.proof.series.runs import NOTHING, Series, compare
 from evaluation.proof.series.steps import START, Step, build, reverted, rewrite, steps
 from evaluation.proof.series.verification import Seen, due, effect, seen_of
@@ -184,11 +184,13 @@ def test_the_record_forgets_a_catalog_whose_files_changed(record: Record) -> Non
 
 def test_a_sparing_run_leaves_out_what_failed_on_both_sides(record: Record) -> None:
     before, step, behind = record.names[:3]
-    record.keep_seen(before, Seen("a", {}, {"never": False, "turns": False, "breaks": True}))
-    assert record.failed_around(step) == set()
-    record.keep_seen(behind, Seen("c", {}, {"never": False, "turns": True, "breaks": False}))
+    record.keep_seen(before, Seen("a", {"R01.2": False}, {"never": False, "turns": False, "breaks": True}))
+    assert record.failed_around(step) == Unmet(frozenset(), frozenset())
+    record.keep_seen(
+        behind, Seen("c", {"R01.2": False, "R02.1": False}, {"never": False, "turns": True, "breaks": False})
+    )
 
-    assert record.failed_around(step) == {"never"}
+    assert record.failed_around(step) == Unmet(frozenset({"never"}), frozenset({"R01.2"}))
 
 
 def test_what_a_step_turned_green_stands_above_its_diff(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,14 @@ from evaluation.proof.series.verification import Effect, Seen
 
 FILE = ROOT / "trajectory" / "series.json"
 UNKNOWN, PASSED, FAILED = "?", "p", "f"
+
+
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """Tests that failed, and criteria that did not hold."""
+
+    tests: frozenset[str]
+    criteria: frozenset[str]
 
 
 class Record:
@@ -36,15 +45,17 @@ class Record:
             return None
         return {**dict.fromkeys(one["fails"], False), **dict.fromkeys(one["holds"], True)}
 
-    def failed_around(self, name: str) -> set[str]:
-        """The tests that failed in the next catalogs before and behind this one that were seen whole."""
+    def failed_around(self, name: str) -> Unmet:
+        """What failed in the next catalogs before and behind this one that were seen whole."""
         place = self.names.index(name)
         before = [one for one in self.names[:place] if self.is_seen_whole(one)][-1:]
         behind = [one for one in self.names[place + 1 :] if self.is_seen_whole(one)][:1]
-        around = [*before, *behind] if before and behind else []
-        return {
-            test for test, seen in self.tests.items() if around and all(seen[one] == FAILED for one in around)
-        }
+        if not before or not behind:
+            return Unmet(frozenset(), frozenset())
+        around = (*before, *behind)
+        tests = {test for test, seen in self.tests.items() if all(seen[one] == FAILED for one in around)}
+        failing = set.intersection(*(set(self.catalogs[one]["fails"]) for one in around))
+        return Unmet(frozenset(tests), frozenset(failing))
 
     def is_seen_whole(self, name: str) -> bool:
         """Whether every test was run on a catalog."""

@@ -1,7 +1,6 @@
 """Verifies steps, and measures catalogs: starts services, says what comes out, and keeps it in the record."""
 
-import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +8,7 @@ from pathlib import Path
 from evaluation.candidates.folder import content_digest
 from evaluation.errors import CandidateError
 from evaluation.measure.settings import Settings
-from evaluation.pipeline import ROOT, prepared_workshop
+from evaluation.pipeline import prepared_workshop
 from evaluation.proof.series.costs import Costs, costs_of
 from evaluation.proof.series.record import Record
 from evaluation.proof.series.steps import Step, reverted, with_line
@@ -18,7 +17,6 @@ from evaluation.serving.workbench import Workshop
 
 SETTINGS = Settings(size="standard", with_load=False)
 SEED = 847
-INSTANCE = ROOT / "instances" / "instance.json"
 NOTHING = "nothing by itself"
 
 
@@ -44,7 +42,7 @@ def verify(series: Series, record: Record, names: Sequence[str], *, sparing: boo
     with services() as shop:
         for name in names:
             try:
-                look(shop, series, record, name, record.failed_around(name) if sparing else set())
+                look(shop, series, record, name, sparing=sparing)
             except CandidateError as error:
                 print(f"{name}: cannot be run: {error}", flush=True)
                 good = False
@@ -74,22 +72,18 @@ def compare(series: Series, record: Record, names: Sequence[str]) -> bool:
     return good
 
 
-def look(shop: Workshop, series: Series, record: Record, name: str, left_out: Collection[str]) -> None:
-    """Run the suite on a catalog, but for some tests, and keep what was seen."""
+def look(shop: Workshop, series: Series, record: Record, name: str, *, sparing: bool) -> None:
+    """Run the suite on a catalog, whole or not, and keep what was seen."""
     folder = series.folders[name]
-    print(f"{name}: running the suite" + (f" without {len(left_out)} tests" if left_out else ""), flush=True)
-    if left_out:
-        tests = record.tests.keys() - left_out
-        record.keep_seen(name, seen_partly(shop, folder, tests, criteria_of(left_out)))
+    unmet = record.failed_around(name)
+    if sparing and unmet.tests:
+        print(f"{name}: running the suite without {len(unmet.tests)} tests", flush=True)
+        tests = record.tests.keys() - unmet.tests
+        record.keep_seen(name, seen_partly(shop, folder, tests, unmet.criteria))
     else:
+        print(f"{name}: running the suite", flush=True)
         record.keep_seen(name, seen_whole(shop, folder, SEED))
     record.write()
-
-
-def criteria_of(tests: Collection[str]) -> set[str]:
-    """The criteria that these tests judge."""
-    judged: dict[str, list[str]] = json.loads(INSTANCE.read_text(encoding="utf-8"))["criteria"]
-    return {name for name, its in judged.items() if set(its) & set(tests)}
 
 
 def told(found: Effect) -> str:
