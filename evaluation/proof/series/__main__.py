@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from evaluation.candidates.folder import contents, copied
 from evaluation.errors import UsageError
@@ -26,7 +27,7 @@ from evaluation.proof.series.table import table
 def main() -> int:
     """Do what the options ask for; return 1 when something does not hold, 64 for what does not exist."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    several = {"nargs": "*", "metavar": "STEP"}
+    several: dict[str, Any] = {"nargs": "*", "metavar": "STEP"}
     parser.add_argument("--verify", **several, help="run the suite on steps (default: all)")
     parser.add_argument(
         "--sparing", action="store_true", help="leave out tests that failed before and behind a step"
