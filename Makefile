@@ -40,7 +40,7 @@ cheats: $(VENV)/ready ## Attempts to fool the grader: all graded as expected?
 	@$(BIN)/python -m evaluation.proof cheats $(DRAW) $(TOLD)
 
 series: $(VENV)/ready ## The way to the reference: does each step do what it is for? (STEPS="5 R10", MEASURE=1)
-	@$(BIN)/python -m evaluation.proof.series --verify $(STEPS) $(if $(MEASURE),--measure $(STEPS)) $(TOLD)
+	@$(BIN)/python -m evaluation.proof.series --verify $(STEPS) $(if $(MEASURE),--count $(STEPS) --measure $(STEPS)) $(TOLD)
 
 faults: $(VENV)/ready ## Two processes under load while Redis, Postgres and clients fail (CANDIDATE=DIR)
 	@$(BIN)/python -m evaluation.faults --candidate $(CANDIDATE) $(TOLD)

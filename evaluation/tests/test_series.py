@@ -171,15 +171,15 @@ def test_after_the_last_step_every_criterion_that_decides_must_hold() -> None:
 
 def test_the_record_forgets_a_catalog_whose_files_changed(record: Record) -> None:
     record.keep_seen(START, Seen("some", {"API.1": True, "API.2": False, "R01.1": None}, {"test": True}))
-    record.keep_costs(START, "some", {"cold_ms": 4.0})
+    record.keep(START, "some", times={"cold_ms": 4.0})
     record.write()
     again = Record(record.names, record.file)
 
     assert again.holds(START, "some") == {"API.1": True, "API.2": False}
     assert again.holds(START, "others") is None
     assert again.tests == {"test": dict.fromkeys(record.names, "?") | {START: PASSED}}
-    again.keep_costs(START, "others", {"cold_ms": 5.0})
-    assert again.catalogs[START] == {"content": "others", "costs": {"cold_ms": 5.0}}
+    again.keep(START, "others", times={"cold_ms": 5.0})
+    assert again.catalogs[START] == {"content": "others", "times": {"cold_ms": 5.0}}
 
 
 def test_a_sparing_run_leaves_out_what_failed_on_both_sides(record: Record) -> None:

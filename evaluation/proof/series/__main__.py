@@ -19,7 +19,7 @@ from evaluation.parser import Parser
 from evaluation.pipeline import REFERENCE, ROOT
 from evaluation.proof.series.instances import INSTANCES, write_instances
 from evaluation.proof.series.record import Record
-from evaluation.proof.series.runs import Series, ablate, measure, verify
+from evaluation.proof.series.runs import Series, ablate, count, measure, verify
 from evaluation.proof.series.steps import START, Step, build, rewrite, steps
 from evaluation.proof.series.table import table
 
@@ -32,7 +32,8 @@ def main() -> int:
     parser.add_argument(
         "--sparing", action="store_true", help="leave out tests that failed before and behind a step"
     )
-    parser.add_argument("--measure", **several, help="measure what the catalogs of steps cost (default: all)")
+    parser.add_argument("--count", **several, help="count the work of single requests (default: of all)")
+    parser.add_argument("--measure", **several, help="time pages, with 500 clients as well (default: of all)")
     parser.add_argument("--without", **several, help="measure the reference without steps (default: all)")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="write the catalogs into a new folder")
     parser.add_argument(
@@ -69,6 +70,8 @@ def look(series: Series, options: argparse.Namespace, scratch: Path) -> int:
     good = True
     if options.verify is not None:
         good = verify(series, record, chosen(series.steps, options.verify), sparing=options.sparing)
+    if options.count is not None:
+        count(series, record, chosen(series.steps, options.count))
     if options.measure is not None:
         measure(series, record, chosen(series.steps, options.measure))
     if options.without is not None:

@@ -2,9 +2,10 @@
 
 import asyncio
 import statistics
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from evaluation.candidates.folder import copied
 from evaluation.database.dataset import SIZES
@@ -24,10 +25,9 @@ HOT = Scenario("hot", gets([FIRST_PAGE]), round_s=0.4, rounds=3)
 
 
 @dataclass(frozen=True, slots=True)
-class Costs:
-    """The costs of one catalog. `p95_ms` is None where the warm page is too dear for 500 clients."""
+class Times:
+    """What depends on the machine. `p95_ms` is None where a warm page is too dear for 500 clients."""
 
-    work: dict[str, dict[str, int]]
     cold_ms: float | None
     warm_cpu_us: float | None
     null_cpu_us: float | None
@@ -35,30 +35,41 @@ class Costs:
     null_p95_ms: float | None
     per_second: float | None
 
-    def as_json(self) -> dict[str, Any]:
-        """The costs as the record holds them."""
-        return asdict(self)
+
+Work = dict[str, dict[str, int]]
+"""What was counted for single requests, by scenario."""
 
 
-def costs_of(shop: Workshop, folder: Path) -> Costs:
-    """Measure one catalog on services of its own, with 100 000 products."""
-    with shop.workbench() as bench, bench.stage(PRODUCTS) as stage:
-        served = copied(folder, bench.folder / "served" / folder.name)
-        with metered(stage, served) as (server, meter):
-            work = measure_work(server, meter)
+def work_of(shop: Workshop, folder: Path) -> Work:
+    """Count the work of single requests on one catalog, with 100 000 products."""
+    with stage_for(shop, folder) as (stage, served), metered(stage, served) as (server, meter):
+        work = measure_work(server, meter)
+    return {sample.scenario: counters(sample) for sample in work if sample.scenario in SCENARIOS}
+
+
+def times_of(shop: Workshop, folder: Path) -> Times:
+    """Time a cold page of one client, a warm one in CPU time, and 500 clients on a warm one."""
+    with stage_for(shop, folder) as (stage, served):
         with stage.serving(served) as server:
             cold = asyncio.run(measure_cold_page(stage, server))
         cost, _ = measure_cpu(stage, served)
         hot = under_load(stage, served, cost)
-    return Costs(
-        {sample.scenario: counters(sample) for sample in work if sample.scenario in SCENARIOS},
+    is_answered = hot is not None and timings.all_answered(hot)
+    return Times(
         median_ms(cold),
         cost.candidate_us,
         cost.null_us,
-        timings.p95_ms(hot.rounds) if hot and timings.all_answered(hot) else None,
+        timings.p95_ms(hot.rounds) if hot and is_answered else None,
         timings.p95_ms(hot.null_rounds) if hot else None,
-        timings.throughput(hot.rounds) if hot and timings.all_answered(hot) else None,
+        timings.throughput(hot.rounds) if hot and is_answered else None,
     )
+
+
+@contextmanager
+def stage_for(shop: Workshop, folder: Path) -> Iterator[tuple[Stage, Path]]:
+    """A stage on services of its own, and a copy of the catalog to serve there."""
+    with shop.workbench() as bench, bench.stage(PRODUCTS) as stage:
+        yield stage, copied(folder, bench.folder / "served" / folder.name)
 
 
 def under_load(stage: Stage, folder: Path, cost: CpuCost) -> LoadSample | None:

@@ -78,14 +78,14 @@ class Record:
         """Note what a step did to the criteria."""
         self.catalogs[name] |= {"turned_green": list(effect.green), "turned_red": list(effect.red)}
 
-    def keep_costs(self, name: str, content: str, costs: Mapping[str, Any]) -> None:
-        """Note what a catalog costs."""
+    def keep(self, name: str, content: str, **what: Any) -> None:
+        """Note more of a catalog: what its requests cost (`work`), and how long they take (`times`)."""
         self.forget_others(name, content)
-        self.catalogs[name]["costs"] = dict(costs)
+        self.catalogs[name] |= what
 
-    def keep_without(self, name: str, costs: Mapping[str, Any] | None, reason: str | None) -> None:
+    def keep_without(self, name: str, what: Mapping[str, Any] | None, reason: str | None) -> None:
         """Note what the reference costs without a step, or why that is not known."""
-        self.catalogs[name] |= {"without": dict(costs) if costs else None, "without_reason": reason}
+        self.catalogs[name] |= {"without": dict(what) if what else None, "without_reason": reason}
 
     def forget_others(self, name: str, content: str) -> None:
         """Forget what was seen of a catalog when it had other files."""

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from evaluation.candidates.folder import content_digest
 from evaluation.errors import CandidateError
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import prepared_workshop
-from evaluation.proof.series.costs import Costs, costs_of
+from evaluation.proof.series.costs import Times, Work, times_of, work_of
 from evaluation.proof.series.record import Record
 from evaluation.proof.series.steps import Step, reverted, with_line
 from evaluation.proof.series.verification import Effect, effect, seen_partly, seen_whole
@@ -94,41 +95,55 @@ def told(found: Effect) -> str:
     return text if found.is_good else f"{text}: NOT AS IT SHOULD BE"
 
 
-def measure(series: Series, record: Record, names: Sequence[str]) -> None:
-    """Measure what catalogs cost."""
+def count(series: Series, record: Record, names: Sequence[str]) -> None:
+    """Count the work of single requests."""
     with services() as shop:
         for name in names:
-            costs = costs_of(shop, series.folders[name])
-            record.keep_costs(name, content_digest(series.folders[name]), costs.as_json())
+            work = work_of(shop, series.folders[name])
+            record.keep(name, content_digest(series.folders[name]), work=work)
             record.write()
-            print(f"{name}: {figures(costs)}", flush=True)
+            print(f"{name}: {counted(work)}", flush=True)
+
+
+def measure(series: Series, record: Record, names: Sequence[str]) -> None:
+    """Time pages."""
+    with services() as shop:
+        for name in names:
+            times = times_of(shop, series.folders[name])
+            record.keep(name, content_digest(series.folders[name]), times=asdict(times))
+            record.write()
+            print(f"{name}: {timed(times)}", flush=True)
 
 
 def ablate(series: Series, scratch: Path, record: Record, names: Sequence[str]) -> None:
     """Measure what the reference costs without each step, where git can take the step back."""
     with services() as shop:
         for step in (one for one in series.steps if one.name in names):
-            costs, reason = without(shop, step, scratch / step.name)
-            record.keep_without(step.name, costs.as_json() if costs else None, reason)
+            what, reason = without(shop, step, scratch / step.name)
+            record.keep_without(step.name, what, reason)
             record.write()
-            print(f"reference without {step.name}: {figures(costs) if costs else reason}", flush=True)
+            print(f"reference without {step.name}: {counted(what['work']) if what else reason}", flush=True)
 
 
-def without(shop: Workshop, step: Step, folder: Path) -> tuple[Costs | None, str | None]:
+def without(shop: Workshop, step: Step, folder: Path) -> tuple[dict[str, Any] | None, str | None]:
     """The costs of the reference without a step, or the reason why they are not known."""
     if reason := reverted(step, folder):
         return None, reason
     try:
-        return costs_of(shop, folder), None
+        return {"work": work_of(shop, folder), "times": asdict(times_of(shop, folder))}, None
     except CandidateError as error:
-        return None, str(error).splitlines()[0]
+        return None, str(error).splitlines()[-1]
 
 
-def figures(costs: Costs) -> str:
-    """The costs of a cold page and of a warm one under load, in words."""
-    page = ", ".join(f"{value:,} {name}" for name, value in costs.work["first_page_cold"].items())
-    warm = f"P95 {costs.p95_ms} ms" if costs.p95_ms else "too dear for 500 clients"
-    return f"cold page: {page}, {costs.cold_ms} ms; warm page: {costs.warm_cpu_us} us of CPU, {warm}"
+def counted(work: Work) -> str:
+    """What a cold page costs, in words."""
+    return ", ".join(f"{value:,} {name}" for name, value in work["first_page_cold"].items())
+
+
+def timed(times: Times) -> str:
+    """How long pages take, in words."""
+    warm = f"P95 {times.p95_ms} ms of 500 clients" if times.p95_ms else "too dear for 500 clients"
+    return f"cold page {times.cold_ms} ms; warm page {times.warm_cpu_us} us of CPU, {warm}"
 
 
 @contextmanager

@@ -37,17 +37,14 @@ def green(record: Record, step: Step) -> str:
 
 def row(name: str, says: str, lines: str, turned: str, seen: dict[str, Any]) -> str:
     """One row; figures that were not measured are left out."""
-    costs: dict[str, Any] | None = seen.get("costs")
     figures = [""] * 7
-    if costs:
-        page = costs["work"]["first_page_cold"]
-        figures = [
-            *(f"{page[counter]:,}" for counter in ("statements", "rows", "buffers")),
-            f"{page['wire_bytes'] / 1000:.1f}",
-            milliseconds(costs["cold_ms"]),
-            milliseconds(costs["warm_cpu_us"] and costs["warm_cpu_us"] / 1000),
-            milliseconds(costs["p95_ms"]),
-        ]
+    if work := seen.get("work"):
+        page = work["first_page_cold"]
+        figures[:3] = [f"{page[counter]:,}" for counter in ("statements", "rows", "buffers")]
+        figures[3] = f"{page['wire_bytes'] / 1000:.1f}"
+    if times := seen.get("times"):
+        cpu_us = times["warm_cpu_us"]
+        figures[4:] = map(milliseconds, (times["cold_ms"], cpu_us and cpu_us / 1000, times["p95_ms"]))
     return "| " + " | ".join([name, says, lines, turned, *figures]) + " |"
 
 
