@@ -198,7 +198,8 @@ def test_what_a_step_turned_green_stands_above_its_diff(
 ) -> None:
     series = Series(copies, {one.name: one for one in folders})
     nothing = dict.fromkeys(criteria(), False)
-    seen = [nothing, nothing | {"R06.1": True, "R06.2": True}, nothing]
+    # What was not seen is neither true nor false.
+    seen = [nothing | {"R01.1": None}, nothing | {"R06.1": True, "R06.2": True, "API.9": None}, nothing]
     for folder, holds in zip(folders, seen, strict=False):
         record.keep_seen(folder.name, Seen(content_digest(folder), holds, {}))
 

@@ -101,10 +101,10 @@ def seen(bench: Workbench, folder: Path, suite: SuiteRun, *, with_cpu: bool) -> 
 
 
 def effect(step: Step, before: Mapping[str, bool | None], after: Mapping[str, bool | None]) -> Effect:
-    """Compare what holds before a step and after it. The last step is to leave nothing that decides."""
-    green = tuple(name for name in after if after[name] and not before[name])
-    red = tuple(name for name in after if before[name] and not after[name])
-    lacking = tuple(name for name in due(step) if not after[name])
+    """Compare what holds before a step and after it; what was not seen does not hold."""
+    green = tuple(name for name in criteria() if after.get(name) and not before.get(name))
+    red = tuple(name for name in criteria() if before.get(name) and not after.get(name))
+    lacking = tuple(name for name in due(step) if not after.get(name))
     return Effect(green, red, lacking)
 
 
