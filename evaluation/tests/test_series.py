@@ -160,6 +160,8 @@ def test_a_step_that_turns_red_what_decides_or_lacks_what_it_is_for_is_not_good(
     assert effect(step, before, done | {"API.11": False}).is_good
     assert not effect(step, before, done | {"API.2": False}).is_good
     assert effect(step, before, before | {"R06.1": True}).lacking == ("R06.2",)
+    assert effect(step, {"R06.1": False, "API.2": True}, {"R06.1": True, "R06.2": True}).green == ("R06.1",)
+    assert effect(step, before, {"R06.1": True, "R06.2": True}).is_good
 
 
 def test_after_the_last_step_every_criterion_that_decides_must_hold() -> None:
@@ -180,6 +182,15 @@ def test_the_record_forgets_a_catalog_whose_files_changed(record: Record) -> Non
     assert again.tests == {"test": dict.fromkeys(record.names, "?") | {START: PASSED}}
     again.keep(START, "others", times={"cold_ms": 5.0})
     assert again.catalogs[START] == {"content": "others", "times": {"cold_ms": 5.0}}
+    assert again.tests == {"test": dict.fromkeys(record.names[1:], "?")}
+
+
+def test_what_is_seen_of_one_requirement_stands_beside_what_was_seen_before(record: Record) -> None:
+    record.keep_seen(START, Seen("some", {"R01.2": False, "R02.1": True}, {"one": True, "two": False}))
+    record.keep_seen(START, Seen("some", {"R01.2": True, "R02.1": None}, {"two": True}))
+
+    assert record.holds(START, "some") == {"R01.2": True, "R02.1": True}
+    assert record.tests == {"one": {START: PASSED}, "two": {START: PASSED}}
 
 
 def test_a_sparing_run_leaves_out_what_failed_on_both_sides(record: Record) -> None:
@@ -197,9 +208,13 @@ def test_what_a_step_turned_green_stands_above_its_diff(
     folders: list[Path], copies: tuple[Step, ...], record: Record, capsys: pytest.CaptureFixture[str]
 ) -> None:
     series = Series(copies, {one.name: one for one in folders})
-    nothing = dict.fromkeys(criteria(), False)
+    nothing: dict[str, bool | None] = dict.fromkeys(criteria(), False)
     # What was not seen is neither true nor false.
-    seen = [nothing | {"R01.1": None}, nothing | {"R06.1": True, "R06.2": True, "API.9": None}, nothing]
+    seen = [
+        nothing | {"R01.1": None},
+        nothing | {"R06.1": True, "R06.2": True, "API.9": None},
+        nothing,
+    ]
     for folder, holds in zip(folders, seen, strict=False):
         record.keep_seen(folder.name, Seen(content_digest(folder), holds, {}))
 

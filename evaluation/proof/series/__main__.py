@@ -19,7 +19,7 @@ from evaluation.parser import Parser
 from evaluation.pipeline import REFERENCE, ROOT
 from evaluation.proof.series.instances import INSTANCES, write_instances
 from evaluation.proof.series.record import Record
-from evaluation.proof.series.runs import Series, ablate, count, measure, verify
+from evaluation.proof.series.runs import Series, ablate, count, measure, verify, verify_own
 from evaluation.proof.series.steps import START, Step, build, rewrite, steps
 from evaluation.proof.series.table import table
 
@@ -29,6 +29,9 @@ def main() -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     several: dict[str, Any] = {"nargs": "*", "metavar": "STEP"}
     parser.add_argument("--verify", **several, help="run the suite on steps (default: all)")
+    parser.add_argument(
+        "--own", **several, help="run the tests of their own requirement on steps (default: all)"
+    )
     parser.add_argument(
         "--sparing", action="store_true", help="leave out tests that failed before and behind a step"
     )
@@ -68,8 +71,10 @@ def look(series: Series, options: argparse.Namespace, scratch: Path) -> int:
     """Verify and measure what the options name; return 1 when a step is not as it should be."""
     record = Record(list(series.folders))
     good = True
+    if options.own is not None:
+        good = verify_own(series, record, chosen(series.steps, options.own))
     if options.verify is not None:
-        good = verify(series, record, chosen(series.steps, options.verify), sparing=options.sparing)
+        good = verify(series, record, chosen(series.steps, options.verify), sparing=options.sparing) and good
     if options.count is not None:
         count(series, record, chosen(series.steps, options.count))
     if options.measure is not None:

@@ -64,15 +64,14 @@ class Record:
         )
 
     def keep_seen(self, name: str, seen: Seen) -> None:
-        """Note which criteria hold, and which tests passed. What it cost with other files is forgotten."""
+        """Note which criteria hold, and which tests passed, beside what was seen with the same files before."""
         self.forget_others(name, seen.content)
-        holds = [criterion for criterion, passed in seen.holds.items() if passed]
-        fails = [criterion for criterion, passed in seen.holds.items() if passed is False]
-        self.catalogs[name] |= {"holds": holds, "fails": fails}
-        for test in self.tests.keys() | seen.passed.keys():
-            outcome = seen.passed.get(test)
-            letter = UNKNOWN if outcome is None else PASSED if outcome else FAILED
-            self.tests.setdefault(test, {})[name] = letter
+        known = {criterion: passed for criterion, passed in seen.holds.items() if passed is not None}
+        holds = {**(self.holds(name, seen.content) or {}), **known}
+        self.catalogs[name]["holds"] = [criterion for criterion, passed in holds.items() if passed]
+        self.catalogs[name]["fails"] = [criterion for criterion, passed in holds.items() if not passed]
+        for test, outcome in seen.passed.items():
+            self.tests.setdefault(test, {})[name] = PASSED if outcome else FAILED
 
     def keep_effect(self, name: str, effect: Effect) -> None:
         """Note what a step did to the criteria."""
@@ -91,6 +90,8 @@ class Record:
         """Forget what was seen of a catalog when it had other files."""
         if self.catalogs[name].get("content") != content:
             self.catalogs[name] = {"content": content}
+            for seen in self.tests.values():
+                seen.pop(name, None)
 
     def write(self) -> None:
         """Leave the file."""

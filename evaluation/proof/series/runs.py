@@ -13,7 +13,7 @@ from evaluation.pipeline import prepared_workshop
 from evaluation.proof.series.costs import Times, Work, times_of, work_of
 from evaluation.proof.series.record import Record
 from evaluation.proof.series.steps import Step, reverted, with_line
-from evaluation.proof.series.verification import Effect, effect, seen_partly, seen_whole
+from evaluation.proof.series.verification import Effect, effect, seen_of, seen_partly, seen_whole
 from evaluation.serving.workbench import Workshop
 
 SETTINGS = Settings(size="standard", with_load=False)
@@ -32,6 +32,17 @@ class Series:
         """The name of the catalog that a step changes."""
         names = list(self.folders)
         return names[names.index(step.name) - 1]
+
+
+def verify_own(series: Series, record: Record, names: Sequence[str]) -> bool:
+    """Run the tests of its own requirement before and after each step; whether all is as it should be."""
+    with services() as shop:
+        for step in (one for one in series.steps if one.name in names and one.requirement):
+            for name in (series.before(step), step.name):
+                print(f"{name}: running the tests of {step.requirement}", flush=True)
+                record.keep_seen(name, seen_of(shop, series.folders[name], str(step.requirement)))
+                record.write()
+    return compare(series, record, names)
 
 
 def verify(series: Series, record: Record, names: Sequence[str], *, sparing: bool) -> bool:

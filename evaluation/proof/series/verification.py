@@ -101,9 +101,9 @@ def seen(bench: Workbench, folder: Path, suite: SuiteRun, *, with_cpu: bool) -> 
 
 
 def effect(step: Step, before: Mapping[str, bool | None], after: Mapping[str, bool | None]) -> Effect:
-    """Compare what holds before a step and after it; what was not seen does not hold."""
-    green = tuple(name for name in criteria() if after.get(name) and not before.get(name))
-    red = tuple(name for name in criteria() if before.get(name) and not after.get(name))
+    """Compare what holds before a step and after it. What was not seen did not turn, and does not hold."""
+    green = tuple(name for name in criteria() if after.get(name) and before.get(name) is False)
+    red = tuple(name for name in criteria() if before.get(name) and after.get(name) is False)
     lacking = tuple(name for name in due(step) if not after.get(name))
     return Effect(green, red, lacking)
 
