@@ -64,7 +64,7 @@ class Record:
         )
 
     def keep_seen(self, name: str, seen: Seen) -> None:
-        """Note which criteria hold, and which tests passed, beside what was seen with the same files before."""
+        """Note which criteria hold and which tests passed, beside what was seen with the same files."""
         self.forget_others(name, seen.content)
         known = {criterion: passed for criterion, passed in seen.holds.items() if passed is not None}
         holds = {**(self.holds(name, seen.content) or {}), **known}
