@@ -145,7 +145,8 @@ def prepared_workshop(settings: Settings, progress: Progress) -> Iterator[Worksh
     progress(f"services: {settings.services}, new ones for each candidate")
     always = (settings.products, *(dataset.SIZES[name] for name in SIZES_OF_THE_SUITE))
     sizes = sorted({*always, *(CATALOGS if settings.with_growth else ())})
-    progress(f"dataset: seeding {', '.join(f'{products:,}' for products in sizes)} products")
+    told = ", ".join(f"{products:,}" for products in sizes)
+    progress(f"dataset: {told} products, seeded when something is measured")
     with open_workshop(settings.services, sizes) as shop:
         yield shop
 

@@ -5,10 +5,12 @@ On a workbench there are stages to serve a candidate on, each with its own datab
 
 import secrets
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from threading import Lock
 
 import psycopg
 import redis
@@ -161,13 +163,15 @@ class Workbench:
 
 
 class Workshop:
-    """What all workbenches share: a folder, the cleaner, and the data sets."""
+    """What all workbenches share: a folder, the cleaner, and the data sets, which the first of them seeds."""
 
-    def __init__(self, mode: str, cleaner: Cleaner, folder: Path, seeded: Cluster | None) -> None:
+    def __init__(self, mode: str, cleaner: Cleaner, folder: Path, seed: Callable[[], Cluster] | None) -> None:
         self.mode = mode
         self.cleaner = cleaner
         self.folder = folder
-        self.seeded = seeded
+        self.seed = seed
+        self.seeded: Cluster | None = None
+        self.lock = Lock()
 
     @contextmanager
     def workbench(self) -> Iterator[Workbench]:
@@ -175,6 +179,9 @@ class Workshop:
 
         At the end of the block no process, log or file is left of any candidate that was served here.
         """
+        with self.lock:
+            if self.seed and not self.seeded:
+                self.seeded = self.seed()
         with (
             open_services(self.mode, cleaner=self.cleaner, seeded=self.seeded) as services,
             tempfile.TemporaryDirectory(prefix="bench-", dir=self.folder) as folder,
@@ -187,7 +194,7 @@ class Workshop:
 def open_workshop(mode: str = "embedded", sizes: Sequence[int] = ()) -> Iterator[Workshop]:
     """Start the cleaner with a private folder; the end of the block removes all.
 
-    Data sets of these sizes are seeded once for all embedded services; elsewhere, when they are first needed.
+    Data sets of these sizes are seeded when they are first needed: for embedded services all at once.
     """
 
     def fill(url: str) -> None:
@@ -200,8 +207,9 @@ def open_workshop(mode: str = "embedded", sizes: Sequence[int] = ()) -> Iterator
         cleaner = stack.enter_context(Cleaner())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hofaz9-run-")))
         cleaner.folder(folder)
-        seeded = stack.enter_context(seeded_cluster(cleaner, fill)) if sizes and mode == "embedded" else None
-        yield Workshop(mode, cleaner, folder, seeded)
+        seeded = seeded_cluster(cleaner, fill)
+        seed = partial(stack.enter_context, seeded) if sizes and mode == "embedded" else None
+        yield Workshop(mode, cleaner, folder, seed)
 
 
 @contextmanager
