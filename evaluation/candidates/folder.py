@@ -4,6 +4,7 @@ import os
 import shutil
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,6 +15,15 @@ LARGEST_BYTES = 50_000_000
 MOST_ENTRIES = 10_000
 NOT_SERVED = ("__pycache__", ".git")
 """Names that are never copied, whatever they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file of a folder, or a folder in it, whose body is None."""
+
+    path: str
+    mode: int
+    body: bytes | None
 
 
 def meant_by(variables: Mapping[str, str]) -> str:
@@ -96,6 +106,27 @@ def contents(folder: Path) -> dict[str, bytes]:
         for name, status in entries(folder).items()
         if stat.S_ISREG(status.st_mode)
     }
+
+
+def packed(folder: Path) -> tuple[Entry, ...]:
+    """Everything in a folder that is served, to be carried to another machine; see `entries`."""
+    return tuple(
+        Entry(name, served_mode(status.st_mode), None if is_folder else (folder / name).read_bytes())
+        for name, status in entries(folder).items()
+        for is_folder in [stat.S_ISDIR(status.st_mode)]
+    )
+
+
+def unpacked(found: tuple[Entry, ...], into: Path) -> Path:
+    """Write what `packed` read to a new folder: the same contents, with the same digest."""
+    into.mkdir(parents=True)
+    for one in found:
+        if one.body is None:
+            (into / one.path).mkdir()
+        else:
+            (into / one.path).write_bytes(one.body)
+        (into / one.path).chmod(one.mode)
+    return into
 
 
 def content_digest(folder: Path) -> str:

@@ -1,19 +1,33 @@
 """The store of measurements. The key is a digest of all they depend on, so a stale one is never found."""
 
+import gzip
 import json
 import os
 import platform
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from evaluation.machine.addresses import place_of, redis_database
 from evaluation.records import Measured
 from evaluation.restored import measured_from
 
 ROOT = Path(__file__).parents[2]
-FOLDER = ROOT / ".hofaz9_cache"
+FOLDER = Path(os.environ.get("HOFAZ9_CACHE") or ROOT / ".hofaz9_cache").absolute()
+
+GRADINGS = "gradings"
+"""The folder, inside of that, of gradings that other machines made: each holds both sides."""
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """A report that a worker made, and how long all of its work on that submission took."""
+
+    worker: str
+    seconds: float
+    report: dict[str, Any]
 
 
 def harness_digest() -> str:
@@ -55,13 +69,37 @@ def recall(key: str) -> Measured | None:
         return None
 
 
-def keep(key: str, measured: Measured) -> None:
+def keep(key: str, measured: Measured, folder: Path | None = None) -> None:
     """Store a measurement; the file is renamed into place, so no reader sees half of it.
 
     Where nothing can be written, as in a read-only checkout, nothing is stored.
     """
-    part = FOLDER / f"{key}.{os.getpid()}.part"
     with suppress(OSError):
-        FOLDER.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(asdict(measured)))
-        part.replace(FOLDER / f"{key}.json")
+        stored((folder or FOLDER) / f"{key}.json", json.dumps(asdict(measured)).encode())
+
+
+def recall_grading(key: str) -> Graded | None:
+    """The grading with this key that a worker sent; None when there is none."""
+    try:
+        return grading_from(FOLDER / GRADINGS / f"{key}.json.gz")
+    except (OSError, EOFError, ValueError, TypeError):
+        return None
+
+
+def keep_grading(key: str, grading: Graded) -> None:
+    """Store a grading, as `keep` does: whole, or where nothing can be written not at all."""
+    with suppress(OSError):
+        stored(FOLDER / GRADINGS / f"{key}.json.gz", gzip.compress(json.dumps(asdict(grading)).encode()))
+
+
+def grading_from(path: Path) -> Graded:
+    """Read a stored grading."""
+    return Graded(**json.loads(gzip.decompress(path.read_bytes())))
+
+
+def stored(path: Path, body: bytes) -> None:
+    """Write a file of the store."""
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part.write_bytes(body)
+    part.replace(path)

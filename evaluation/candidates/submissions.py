@@ -2,12 +2,13 @@
 
 import re
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
-from evaluation.candidates.folder import checked_directory, copied
+from evaluation.candidates.folder import Entry, checked_directory, copied, packed, unpacked
 from evaluation.candidates.patches import apply_patch
 from evaluation.candidates.predictions import SUFFIXES, read_rows
-from evaluation.errors import EmptyPatchError, PatchFailedError, UsageError
+from evaluation.errors import CandidateError, EmptyPatchError, PatchFailedError, UsageError
 
 BASELINE = Path(__file__).parents[2] / "repository_before"
 MOST_NAMED = 20
@@ -21,7 +22,8 @@ TAKEN = ("predictions", "summary")
 class Submission:
     """One candidate to grade: a folder when `patch` is None; only a prediction has a `model`.
 
-    `refused` is the reason why there is nothing to grade. The name is a plain name of a file.
+    `refused` is the reason why there is nothing to grade. The name is a plain name of a file. A folder that
+    was packed for another machine has `files`, or else the `flaw` for which it cannot be served.
     """
 
     name: str
@@ -29,6 +31,21 @@ class Submission:
     patch: bytes | None = None
     model: str | None = None
     refused: str | None = None
+    files: tuple[Entry, ...] | None = None
+    flaw: str | None = None
+
+    def packed(self) -> "Submission":
+        """The same submission with all that another machine needs to grade it."""
+        if self.patch is not None or self.refused is not None:
+            return self
+        try:
+            return replace(self, files=packed(checked_directory(self.source)))
+        except CandidateError as error:
+            return replace(self, flaw=str(error))
+
+    def digest(self) -> str:
+        """The digest of what is handed in, whatever it is called; only of a packed submission."""
+        return sha256(repr((self.patch, self.refused, self.files, self.flaw)).encode()).hexdigest()
 
     def as_folder(self, into: Path) -> tuple[str, ...]:
         """Create the candidate's folder at `into`; return notes for the reader of its report.
@@ -38,7 +55,11 @@ class Submission:
         notes: tuple[str, ...] = ()
         if self.refused is not None:
             raise PatchFailedError(self.refused)
-        if self.patch is None:
+        if self.flaw is not None:
+            raise CandidateError(self.flaw)
+        if self.files is not None:
+            unpacked(self.files, into)
+        elif self.patch is None:
             copied(checked_directory(self.source), into)
         elif not self.patch.strip():
             raise EmptyPatchError("the patch is empty")

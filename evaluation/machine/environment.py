@@ -15,7 +15,7 @@ NAMES = {
     # Where a Docker engine is.
     *("XDG_RUNTIME_DIR", "TC_HOST"),
 }
-PREFIXES = ("HOFAZ9_", "DOCKER_", "TESTCONTAINERS_")
+PREFIXES = ("HOFAZ9_", "DOCKER_", "TESTCONTAINERS_", "DASK_")
 OURS = {"LANG": "C.UTF-8", "PYTHONUTF8": "1", "TZ": "UTC"}
 """The language and the time zone of every machine, so that messages, encodings and stamps are the same."""
 SERVED = ("PATH", "LANG", "TZ", "PYTHONPATH")
