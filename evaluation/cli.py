@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +15,12 @@ from typing import Any
 import jsonschema
 
 from evaluation.candidates.patches import is_patch
-from evaluation.candidates.submissions import read_submissions
+from evaluation.candidates.submissions import Submission, read_submissions
 from evaluation.criteria import CriteriaError
 from evaluation.errors import NO_VERDICT, RESOLVED, UNRESOLVED, USAGE, EvaluationError, UsageError
 from evaluation.machine import environment
 from evaluation.machine.room import make_room
+from evaluation.measure.settings import Progress
 from evaluation.options import PROFILES, SCALE, add_common, destination_of, settings_of, version, view_of
 from evaluation.parser import Parser
 from evaluation.pipeline import ROOT, evaluate, grade
@@ -122,6 +123,11 @@ def grade_main(arguments: list[str]) -> int:
     )
     options.add_argument("--junit", type=Path, metavar="FILE", help="write the tests as JUnit XML")
     options.add_argument("--markdown", type=Path, metavar="FILE", help="write a summary for a pull request")
+    options.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="grade on the workers of this Dask scheduler, see docs/scale.md",
+    )
     add_common(options, "quick", PROFILES)
     chosen = options.parse_args(arguments)
     submissions = read_submissions(chosen.paths)
@@ -129,19 +135,18 @@ def grade_main(arguments: list[str]) -> int:
         raise UsageError(f"{prose[0]} is no folder, no patch and no file of predictions")
     if chosen.output and len(submissions) > 1:
         raise UsageError(f"--output is for one report, and there are {len(submissions)}: use --out DIR")
+    if chosen.scheduler and chosen.reuse:
+        raise UsageError("--reuse is for one machine: with --scheduler each has a baseline of its own")
     destination = destination_of(chosen)
-    reuse = read_report(chosen.reuse) if chosen.reuse else None
     stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
     files = [path for path in (chosen.junit, chosen.markdown) if path]
     make_room([*destination.folders(), *(path.absolute().parent for path in files)])
     instance = committed.instance()
     reports: list[dict[str, Any]] = []
-    with (
-        view_of(chosen, f"grade-{chosen.profile}-{len(submissions)}") as view,
-        closing(grade(submissions, settings_of(chosen), view.progress, reuse)) as found,
-    ):
-        for submission, one in zip(submissions, found, strict=True):
-            reports.append(report := document.as_report(one))
+    kind = f"{'spread' if chosen.scheduler else 'grade'}-{chosen.profile}-{len(submissions)}"
+    with view_of(chosen, kind) as view, closing(reported(chosen, submissions, view.progress)) as found:
+        for submission, report in found:
+            reports.append(report)
             view.wrote("report", destination.write(report, stamp, submission.name), report)
             if submission.model is not None:
                 folder = destination.folder_of(stamp) / "predictions"
@@ -153,6 +158,23 @@ def grade_main(arguments: list[str]) -> int:
                 written_whole(chosen.markdown, markdown.text(reports).encode())
         view.summary(terminal.gradings(reports))
     return view.end(max(map(status_of, reports)))
+
+
+def reported(
+    chosen: argparse.Namespace, submissions: list[Submission], progress: Progress
+) -> Generator[tuple[Submission, dict[str, Any]], None, None]:
+    """Every submission with its report, as soon as it is known: graded here, or by a scheduler's workers."""
+    settings = settings_of(chosen)
+    if chosen.scheduler:
+        # Dask is not in the image, where nothing is spread.
+        from evaluation.cluster.spread import spread
+
+        yield from spread(chosen.scheduler, submissions, settings, progress)
+        return
+    reuse = read_report(chosen.reuse) if chosen.reuse else None
+    with closing(grade(submissions, settings, progress, reuse)) as found:
+        for submission, one in zip(submissions, found, strict=True):
+            yield submission, document.as_report(one)
 
 
 def is_prose(patch: bytes | None) -> bool:

@@ -1,0 +1,1 @@
+"""Gradings on more than one machine, by way of a Dask scheduler."""
