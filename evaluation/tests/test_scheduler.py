@@ -1,6 +1,7 @@
 """Gradings on several workers: real processes, of which some are killed, and none of which is replaced."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -88,11 +89,37 @@ def test_a_submission_that_kills_three_workers_has_no_verdict_and_harms_no_other
             killed.append(until(lambda: cluster.grades("deadly"), "nobody grades it"))
             workers[killed[-1]].end()
         status = grading.status()
+        until(lambda: not cluster.folders(), "what they made is left")
 
     assert len(set(killed)) == 3
     assert outcomes(tmp_path / "out") == {"deadly": "no_verdict", "empty": "empty_patch"}, grading.text
     report = json.loads((tmp_path / "out" / "deadly" / "report.json").read_text())
     assert report["error"].startswith("3 workers died while they graded it")
+    assert status == 2
+
+
+def test_a_submission_whose_grading_is_killed_three_times_has_no_verdict_and_the_worker_goes_on(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    rows = {"greedy": fails_at_import("killed for its memory"), "empty": ""}
+
+    with cluster.workers(1) as workers:
+        [(address, worker)] = workers.items()
+        file = predictions(tmp_path, rows)
+        grading = cluster.grading(file, "--out", tmp_path / "out", cache=tmp_path / "mine")
+        killed: set[int] = set()
+        for _ in range(3):
+            until(lambda: cluster.grades("greedy") and set(cluster.graders(address)) - killed, "no try")
+            for pid in set(cluster.graders(address)) - killed:
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
+        status = grading.status()
+        assert is_alive(worker.pid)
+
+    assert outcomes(tmp_path / "out") == {"greedy": "no_verdict", "empty": "empty_patch"}, grading.text
+    report = json.loads((tmp_path / "out" / "greedy" / "report.json").read_text())
+    assert report["error"].startswith("3 tries failed, the last with")
+    assert "the process that graded was killed" in report["error"]
     assert status == 2
 
 
