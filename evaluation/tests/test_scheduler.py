@@ -87,7 +87,9 @@ def test_a_submission_that_kills_three_workers_has_no_verdict_and_harms_no_other
         killed = []
         for _ in range(3):
             killed.append(until(lambda: cluster.grades("deadly"), "nobody grades it"))
+            graders = cluster.graders(killed[-1])
             workers[killed[-1]].end()
+            ended_soon(graders)
         status = grading.status()
         until(lambda: not cluster.folders(), "what they made is left")
 
@@ -96,6 +98,11 @@ def test_a_submission_that_kills_three_workers_has_no_verdict_and_harms_no_other
     report = json.loads((tmp_path / "out" / "deadly" / "report.json").read_text())
     assert report["error"].startswith("3 workers died while they graded it")
     assert status == 2
+
+
+def ended_soon(processes: list[int]) -> None:
+    """Wait until all have ended, long before they could have come to their end."""
+    until(lambda: not any(map(is_alive, processes)), f"one of {processes} runs on", 8.0)
 
 
 def test_a_submission_whose_grading_is_killed_three_times_has_no_verdict_and_the_worker_goes_on(
@@ -131,10 +138,10 @@ def test_an_interrupted_run_ends_what_runs_on_workers_which_go_on(cluster: Clust
         grading = cluster.grading(file, "--out", tmp_path / "out", cache=tmp_path / "mine")
         until(lambda: cluster.grades("broken"), "nobody grades it")
         until(cluster.folders, "it makes no folder")
+        graders = cluster.graders(address)
         grading.process.send_signal(signal.SIGINT)
         status = grading.status(20)
-        # Long before it could have come to its end.
-        until(lambda: not cluster.graders(address), "it runs on", 8.0)
+        ended_soon(graders)
         until(lambda: not cluster.folders(), "its folders are left")
         assert is_alive(worker.pid)
 
