@@ -87,11 +87,12 @@ def test_a_submission_that_kills_three_workers_has_no_verdict_and_harms_no_other
         killed = []
         for _ in range(3):
             killed.append(until(lambda: cluster.grades("deadly"), "nobody grades it"))
+            until(cluster.folders, "it makes no folder")
             graders = cluster.graders(killed[-1])
             workers[killed[-1]].end()
             ended_soon(graders)
+            until(lambda: not cluster.folders(), "what it made is left")
         status = grading.status()
-        until(lambda: not cluster.folders(), "what they made is left")
 
     assert len(set(killed)) == 3
     assert outcomes(tmp_path / "out") == {"deadly": "no_verdict", "empty": "empty_patch"}, grading.text
