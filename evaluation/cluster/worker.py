@@ -11,6 +11,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 import dask
 from distributed import Worker
@@ -22,6 +23,7 @@ from evaluation.errors import NO_VERDICT, RESOLVED, EvaluationError
 from evaluation.machine.environment import cleaned
 from evaluation.machine.room import make_room
 from evaluation.parser import Parser
+from evaluation.services.cleaner import Cleaner
 from evaluation.serving import sandbox
 
 FACTS = "hofaz9"
@@ -36,8 +38,13 @@ def main() -> int:
     options.add_argument("--host", metavar="HOST", help="the address of this machine that others reach")
     chosen = options.parse_args()
     try:
-        with cleaned(), tempfile.TemporaryDirectory(prefix="hofaz9-worker-") as folder:
+        with (
+            cleaned(),
+            Cleaner() as cleaner,
+            tempfile.TemporaryDirectory(prefix="hofaz9-worker-", ignore_cleanup_errors=True) as folder,
+        ):
             make_room([])
+            cleaner.folder(Path(folder))
             return asyncio.run(work(chosen.address, chosen.host, folder))
     except EvaluationError as error:
         print(f"no worker: {error}", file=sys.stderr)

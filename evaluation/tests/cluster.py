@@ -153,13 +153,23 @@ class Cluster:
         return None
 
     def folders(self) -> list[Path]:
-        """What gradings and their services have left."""
-        return [path for path in self.scratch.iterdir() if not path.name.startswith("hofaz9-worker-")]
+        """What gradings and their services have left, and workers that have ended."""
+        own = [path for path in self.scratch.iterdir() if path.name.startswith("hofaz9-worker-")]
+        ended = len(own) - len(self.addresses())
+        return [path for path in self.scratch.iterdir() if path not in own] + own[:ended]
 
     def graders(self, address: str) -> list[int]:
-        """The processes that grade on a worker."""
+        """The processes that grade on a worker: all that it started but its cleaner."""
         [pid] = self.client.run(os.getpid, workers=[address]).values()
-        return children(pid)
+        return [child for child in children(pid) if "cleaner" not in command(child)]
+
+
+def command(pid: int) -> str:
+    """The command line of a process; nothing when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    except OSError:
+        return ""
 
 
 def children(pid: int) -> list[int]:
