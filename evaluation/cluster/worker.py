@@ -71,6 +71,7 @@ async def work(address: str, host: str | None, folder: str) -> int:
         # Services and candidates have the memory; the worker itself needs next to none.
         memory_limit=0,
     )
+    print(f"looking for the scheduler at {address}", flush=True)
     starting, stopping = asyncio.ensure_future(worker), asyncio.ensure_future(stopped.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():

@@ -108,6 +108,7 @@ def program(
 def scheduler(folder: Path, *options: object, **variables: Any) -> Iterator[tuple[str, Program]]:
     """A scheduler that runs until the block ends, and its address."""
     file = folder / "scheduler.json"
+    file.unlink(missing_ok=True)
     command = [*DASK, "scheduler", "--host", "127.0.0.1", "--port", 0, "--no-dashboard"]
     with program([*command, "--scheduler-file", file, *options], folder, **variables) as one:
         until(file.is_file, "the scheduler does not start")
