@@ -49,10 +49,12 @@ def main() -> int:
     )
     options.add_argument("--price", type=float, metavar="P", help="price of a machine for an hour")
     options.add_argument("--seed", type=int, default=0, metavar="N")
+    options.add_argument("--outcomes", nargs="+", metavar="NAME", help="draw from these alone, like resolved")
     chosen = options.parse_args()
     found = [seen(path) for path in sorted((store.FOLDER / store.GRADINGS).glob("*.json.gz"))]
+    found = [one for one in found if not chosen.outcomes or one.outcome in chosen.outcomes]
     if not found:
-        print(f"no grading in {store.FOLDER}: run `grade --scheduler` first")
+        print(f"no such grading in {store.FOLDER}: run `grade --scheduler` first")
         return USAGE
     drawn = Random(chosen.seed).choices(found, k=chosen.predictions)
     print(measured(found))

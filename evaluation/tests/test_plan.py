@@ -48,3 +48,17 @@ def test_without_a_grading_there_is_no_plan(
 
     assert plan.main() == 64
     assert "run `grade --scheduler` first" in capsys.readouterr().out
+
+
+def test_a_plan_draws_from_the_outcomes_that_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(store, "FOLDER", tmp_path)
+    for name, seconds in (("no_verdict", 36.0), ("timeout", 3600.0)):
+        report = ungraded(name, "for a test", Settings(size="small", with_load=False))
+        store.keep_grading(name, Graded("tcp://10.0.0.3:1", seconds, report | {"outcome": name}))
+
+    for outcome, hours in (("no_verdict", "0.1"), ("timeout", "10.0")):
+        monkeypatch.setattr(sys, "argv", ["", "--predictions", "10", "--workers", "1", "--outcomes", outcome])
+        assert plan.main() == 0
+        assert f" {hours} h, " in capsys.readouterr().out
