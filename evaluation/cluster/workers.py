@@ -16,6 +16,12 @@ POLL_S = 1.0
 START = "start one with: .venv/bin/python -m evaluation.cluster.worker ADDRESS"
 
 
+def connected_workers(client: Client) -> dict[str, dict[str, Any]]:
+    """What the scheduler knows of each worker, asked for now: the client's own copy may hold none of them."""
+    scheduler: Any = client.scheduler
+    return dict(client.sync(scheduler.identity, n_workers=-1)["workers"])
+
+
 class Workers:
     """The workers that are connected now; each one that comes, goes or is refused is told once."""
 
@@ -28,7 +34,7 @@ class Workers:
 
     def count(self) -> int:
         """How many workers grade for us at this moment."""
-        found = self.client.scheduler_info()["workers"]
+        found = connected_workers(self.client)
         for address in self.isolations.keys() - found.keys():
             del self.isolations[address]
             self.progress(f"worker {address} has left")

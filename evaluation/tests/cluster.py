@@ -16,6 +16,7 @@ from distributed import Client
 
 from evaluation.candidates import store
 from evaluation.candidates.folder import content_digest
+from evaluation.cluster.workers import connected_workers
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import BASELINE, REFERENCE, ROOT
 from evaluation.records import CaseResult, Measured, SuiteRun
@@ -139,7 +140,7 @@ class Cluster:
 
     def addresses(self) -> list[str]:
         """The workers that are connected."""
-        return list(self.client.scheduler_info()["workers"])
+        return list(connected_workers(self.client))
 
     def grading(self, *arguments: object, cache: Path | None = None) -> Program:
         """Start `grade`."""
