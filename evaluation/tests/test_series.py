@@ -1,6 +1,5 @@
 """The steps from the baseline to the reference: their sum, what they say, and what was seen of them."""
 
-import json
 import random
 import re
 import shutil
@@ -9,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from evaluation.candidates.folder import content_digest, contents, copied
-from evaluation.candidates.patches import apply_patch
 from evaluation.criteria import SPECIFIED, criteria
 from evaluation.errors import PatchFailedError, UsageError
 from evaluation.pipeline import BASELINE, REFERENCE
 from evaluation.proof.patched import header
 from evaluation.proof.series import __main__ as command
-from evaluation.proof.series import instances, refitting
+from evaluation.proof.series import refitting
 from evaluation.proof.series import steps as steps_module
 from evaluation.proof.series.record import PASSED, Record, Unmet
 from evaluation.proof.series.runs import NOTHING, Series, compare
@@ -27,7 +25,7 @@ from evaluation.serving.workbench import open_workshop
 STEPS = steps()
 QUICK = ("R03", "R04", "R12", "R13", "R15")
 """Requirements whose tests need neither the largest catalog nor long waits."""
-ROOT = Path(__file__).parents[2]
+UNSEEN = "not verified"
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +65,7 @@ def test_a_step_says_what_it_does_for_which_requirement_and_what_it_turns_green(
 
     assert header(step.path, "Requirement") == (step.requirement or "none")
     assert header(step.path, "Step").endswith(".")
-    assert green == NOTHING or set(green.split(", ")) <= set(criteria()), green
+    assert green in (NOTHING, UNSEEN) or set(green.split(", ")) <= set(criteria()), green
     assert not re.search(r"^index ", step.path.read_text(), re.MULTILINE)
 
 
@@ -226,18 +224,21 @@ def test_what_a_step_turned_green_stands_above_its_diff(
     assert "turns red R06.1, R06.2; lacks R07.1, R07.2: NOT AS IT SHOULD BE" in capsys.readouterr().out
 
 
-def test_what_was_seen_is_of_the_catalogs_of_today(folders: list[Path]) -> None:
+def test_what_was_seen_is_of_the_catalogs_of_today_and_as_it_should_be(folders: list[Path]) -> None:
     record = Record([one.name for one in folders])
+    seen = {name: one for name, one in record.catalogs.items() if "holds" in one}
+    digests = {folder.name: content_digest(folder) for folder in folders}
 
-    for folder in folders:
-        seen = record.catalogs[folder.name]
-        assert seen["content"] == content_digest(folder), f"{folder.name}: make series STEPS={folder.name}"
-        assert len(seen["holds"]) > 20
+    assert {name: one["content"] for name, one in seen.items()} == {name: digests[name] for name in seen}
+    assert START in seen
     for step in STEPS:
-        seen = record.catalogs[step.name]
-        assert header(step.path, "Turns green") == (", ".join(seen["turned_green"]) or NOTHING)
-        assert set(due(step)) <= set(seen["holds"]), step.name
-        assert not [name for name in seen["turned_red"] if criteria()[name].level == SPECIFIED], step.name
+        if step.name not in seen:
+            assert header(step.path, "Turns green") == UNSEEN
+            continue
+        one = seen[step.name]
+        assert header(step.path, "Turns green") == (", ".join(one["turned_green"]) or NOTHING)
+        assert not set(due(step)) & set(one["fails"]), step.name
+        assert not [name for name in one["turned_red"] if criteria()[name].level == SPECIFIED], step.name
 
 
 @pytest.mark.parametrize(
@@ -263,41 +264,6 @@ def test_a_step_is_taken_back_from_the_reference_where_git_can(tmp_path: Path) -
     assert reverted(by_name["R06"], tmp_path / "R06") is None
     assert "index=True" not in (tmp_path / "R06/models.py").read_text().split("class Inventory")[1]
     assert "patch failed" in (reverted(by_name["R09"], tmp_path / "R09") or "")
-
-
-def test_there_is_an_instance_of_each_requirement_and_it_is_what_the_command_writes(
-    folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(instances, "INSTANCES", tmp_path)
-    whole = json.loads((ROOT / "instances/instance.json").read_text())
-
-    written = instances.write_instances(STEPS, Record([one.name for one in folders]), whole)
-
-    assert sorted(one.stem for one in written) == list(REQUIREMENTS)
-    for file in written:
-        assert file.read_text() == (ROOT / "instances/steps" / file.name).read_text(), (
-            "make series writes them"
-        )
-
-
-@pytest.mark.parametrize("step", STEPS[:-1], ids=lambda step: step.name)
-def test_an_instance_asks_for_one_requirement_of_the_catalog_before_its_step(
-    folders: list[Path], tmp_path: Path, step: Step
-) -> None:
-    asked = json.loads((ROOT / f"instances/steps/{step.requirement}.json").read_text())
-    other = next(name for name in REQUIREMENTS if name != step.requirement)
-
-    assert asked["instance_id"] == f"hofaz9-{step.requirement}"
-    assert asked["base_content"] == content_digest(folders[step.number - 1])
-    apply_patch(folders[step.number - 1], asked["patch"].encode(), tmp_path / "solved")
-    assert contents(tmp_path / "solved") == contents(folders[step.number])
-    for name in due(step):
-        assert criteria()[name].sentence in asked["problem_statement"]
-    assert criteria()[f"{other}.1"].sentence not in asked["problem_statement"]
-    # R01 is decided by measurements.
-    assert asked["FAIL_TO_PASS"] or step.requirement == "R01"
-    assert asked["PASS_TO_PASS"]
-    assert not set(asked["FAIL_TO_PASS"]) & set(asked["PASS_TO_PASS"])
 
 
 def test_a_drawn_step_does_what_it_says(folders: list[Path]) -> None:

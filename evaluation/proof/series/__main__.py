@@ -6,7 +6,6 @@ is seen of them is kept in `trajectory/series.json`. A STEP is a number (5), a r
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -16,8 +15,7 @@ from typing import Any
 from evaluation.candidates.folder import contents, copied
 from evaluation.errors import UsageError
 from evaluation.parser import Parser
-from evaluation.pipeline import REFERENCE, ROOT
-from evaluation.proof.series.instances import INSTANCES, write_instances
+from evaluation.pipeline import REFERENCE
 from evaluation.proof.series.record import Record
 from evaluation.proof.series.runs import Series, ablate, count, measure, verify, verify_own
 from evaluation.proof.series.steps import START, Step, build, rewrite, steps
@@ -42,7 +40,6 @@ def main() -> int:
     parser.add_argument(
         "--from", dest="origin", type=Path, metavar="FOLDER", help="write the patches from such a folder"
     )
-    parser.add_argument("--instances", action="store_true", help=f"write {INSTANCES.relative_to(ROOT)}")
     parser.add_argument("--table", action="store_true", help="print what was seen as a Markdown table")
     options = parser.parse_args()
     try:
@@ -81,8 +78,6 @@ def look(series: Series, options: argparse.Namespace, scratch: Path) -> int:
         measure(series, record, chosen(series.steps, options.measure))
     if options.without is not None:
         ablate(series, scratch / "without", record, chosen(series.steps, options.without))
-    if options.instances:
-        write_instances(series.steps, record, json.loads((ROOT / "instances/instance.json").read_text()))
     if options.table:
         print(table(series.steps, record))
     return 0 if good else 1

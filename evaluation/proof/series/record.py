@@ -45,6 +45,14 @@ class Record:
             return None
         return {**dict.fromkeys(one["fails"], False), **dict.fromkeys(one["holds"], True)}
 
+    def held_before(self, name: str) -> dict[str, bool | None]:
+        """Which criteria held when they were seen last in the catalogs before this one."""
+        found: dict[str, bool | None] = {}
+        for one in self.names[: self.names.index(name)]:
+            seen = self.catalogs[one]
+            found |= self.holds(one, seen.get("content", "")) or {}
+        return found
+
     def failed_around(self, name: str) -> Unmet:
         """What failed in the next catalogs before and behind this one that were seen whole."""
         place = self.names.index(name)

@@ -62,18 +62,16 @@ def verify(series: Series, record: Record, names: Sequence[str], *, sparing: boo
 
 
 def compare(series: Series, record: Record, names: Sequence[str]) -> bool:
-    """Compare steps that were seen with those before; what they turned green is kept, above the diff as well.
+    """Compare what holds after steps with what was seen last before; it is told above their diffs as well.
 
     Told are the named steps; the result says whether these are as they should be.
     """
     good = True
     for step in series.steps:
-        before, after = (
-            record.holds(name, content_digest(series.folders[name]))
-            for name in (series.before(step), step.name)
-        )
-        if before is None or after is None:
+        after = record.holds(step.name, content_digest(series.folders[step.name]))
+        if after is None:
             continue
+        before = record.held_before(step.name)
         found = effect(step, before, after)
         record.keep_effect(step.name, found)
         with_line(step, "Turns green", ", ".join(found.green) or NOTHING)
