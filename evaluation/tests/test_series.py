@@ -244,8 +244,8 @@ def test_what_was_seen_is_of_the_catalogs_of_today_and_as_it_should_be(folders: 
 @pytest.mark.parametrize(
     ("words", "names"),
     [
-        (["0", "5"], [START, "05-R04-inventory-with-its-product"]),
-        (["R04", "05"], ["05-R04-inventory-with-its-product"]),
+        (["0", "4"], [START, "04-R04-inventory-with-its-product"]),
+        (["R04", "04"], ["04-R04-inventory-with-its-product"]),
         ([], [START, *(step.name for step in STEPS)]),
     ],
 )
