@@ -122,6 +122,26 @@ def test_a_change_at_the_very_end_changes_the_tag(shared: Subject, path: str) ->
     assert changed.headers.get("etag") != etag or etag is None
 
 
+@pytest.mark.criterion("API.1")
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/products/4000000", 404),
+        ("/nowhere", 404),
+        ("/products?limit=0", 422),
+        ("/products/batch?ids=", 422),
+    ],
+)
+def test_a_refusal_is_sent_whatever_validators_come_with_the_request(
+    api: Subject, path: str, status: int
+) -> None:
+    for validator in ("*", '"any"', api.get(path).headers.get("etag", 'W/"any"')):
+        answer = api.get(path, if_none_match=validator)
+
+        assert answer.status_code == status, f"If-None-Match: {validator}"
+        assert answer.json()["detail"]
+
+
 @pytest.mark.criterion("R15.3")
 @pytest.mark.parametrize(
     "path",
