@@ -33,6 +33,14 @@ RUN chmod -R a+rX .
 USER hofaz9
 ENTRYPOINT ["python", "evaluation/evaluation.py"]
 
+# Where Harbor judges an attempt (`make harbor`): the harness, and services from wheels. Each candidate is served by a
+# user of its own, so what root alone may read is hidden from it.
+FROM evaluation AS verifier
+USER root
+ENTRYPOINT []
+RUN sed -n '/^# Services without Docker/,/^# Checks/p' requirements.txt | pip install --quiet --requirement /dev/stdin \
+    && chmod -R go-rwx instances repository_after repository_before tests
+
 # Where attempts are judged, as instances/HOFAZ9.list.json names it (`make testbed`): the repository with one commit,
 # and services from wheels.
 FROM evaluation AS testbed

@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 CANDIDATE ?= repository_after
 PROFILE ?= full
 PORT ?= 8000
+DEST ?= build/harbor
 # SAMPLE=N draws N of the mutants, alternatives or cheats; SEED says which.
 SEED ?= 0
 DRAW = $(if $(SAMPLE),--sample $(SAMPLE) --seed $(SEED))
@@ -14,7 +15,7 @@ TOLD = ; status=$$?; echo "exit status: $$status"; exit $$status
 unexport PYTEST_ADDOPTS PYTEST_PLUGINS PYTHONSAFEPATH PYTHONOPTIMIZE
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate grade test check serve patch mutants alternatives cheats series faults benchmark compose testbed summary
+.PHONY: help evaluate grade test check serve patch mutants alternatives cheats series faults benchmark compose testbed harbor summary
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -65,6 +66,9 @@ compose: ## The evaluation in containers (CANDIDATE=DIR), which are taken away a
 testbed: ## Build the images for SWE-bench-style harnesses: hofaz9-solver:1 to work in, hofaz9-testbed:1 to judge in
 	@docker build --target solver --tag hofaz9-solver:1 . && \
 		docker build --target testbed --tag hofaz9-testbed:1 . $(TOLD)
+
+harbor: $(VENV)/ready ## Write a task folder for Harbor for each instance (DEST=DIR; default: build/harbor)
+	@$(BIN)/python -m evaluation.harbor $(DEST) $(TOLD)
 
 summary: ## Print the Markdown summary of the newest report, if there is one
 	@ls -t evaluation/reports/*/*.md 2>/dev/null | head -1 | xargs -r cat

@@ -1,0 +1,1 @@
+"""Task folders for Harbor: how they are written, and the rewards that their verifier tells."""

@@ -1,0 +1,37 @@
+"""Writes one task folder for each instance: `python -m evaluation.harbor FOLDER [--instances FILE...]`."""
+
+import sys
+from pathlib import Path
+
+from evaluation.errors import RESOLVED, EvaluationError
+from evaluation.harbor.folders import INSTANCES, read_tasks, write_task
+from evaluation.parser import Parser
+
+
+def main() -> int:
+    """Write the folders and print their paths; return the exit status."""
+    options = Parser(
+        prog="python -m evaluation.harbor",
+        description="Write a Harbor task folder for each instance: FOLDER/<instance id in small letters>.",
+    )
+    options.add_argument("folder", type=Path, metavar="FOLDER", help="where the task folders go")
+    options.add_argument(
+        "--instances",
+        nargs="+",
+        type=Path,
+        default=[INSTANCES],
+        metavar="FILE",
+        help="lists of instances in the form of instances/HOFAZ9.list.json, which is the default",
+    )
+    chosen = options.parse_args()
+    try:
+        for task in read_tasks(chosen.instances):
+            print(write_task(task, chosen.folder))
+    except EvaluationError as error:
+        print(f"usage: {error}", file=sys.stderr)
+        return error.status
+    return RESOLVED
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

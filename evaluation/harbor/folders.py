@@ -1,0 +1,152 @@
+"""Writes task folders: statement, the solver's image, the verifier's image, and the reference as a solution.
+
+task.toml            resources, the two containers, and what travels between them
+instruction.md       the problem statement
+environment/         build context of the stage `solver` of our Dockerfile
+tests/               build context of the stage `verifier`, with test.sh
+solution/            solve.sh and the patch from baseline to reference
+"""
+
+import json
+import re
+import shutil
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from evaluation.candidates.folder import copied
+from evaluation.errors import UsageError
+from evaluation.harbor.stages import stages_for
+
+ROOT = Path(__file__).parents[2]
+INSTANCES = ROOT / "instances" / "HOFAZ9.list.json"
+TEMPLATES = Path(__file__).with_name("templates")
+TESTBED = "/testbed"
+"""Where the solver finds the catalog's folder, and where it travels to."""
+ORGANISATION = "hofaz9"
+"""The first part of the names of our tasks."""
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+"""The ids that can be names of tasks and of folders."""
+HARNESS = ("evaluation", "instances", "repository_after", "repository_before", "tests")
+"""The folders that a grading needs."""
+NEEDED = ("requirements.txt", "pyproject.toml")
+"""The files that it needs beside them."""
+NOT_NEEDED = ("reports", "__pycache__", ".*_cache", "mutants.json", "HOFAZ9.list.json")
+"""What of the harness stays at home; `evaluation/tests` does too."""
+OTHER_PACKAGES = "# Suite and evaluation"
+"""The heading in requirements.txt behind the packages that a candidate may use."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One instance; its patch starts at the root of the repository."""
+
+    instance_id: str
+    statement: str
+    patch: str
+
+    @property
+    def short_name(self) -> str:
+        """The name of its folder, and the second part of its name."""
+        return self.instance_id.lower()
+
+    @property
+    def title(self) -> str:
+        """The heading of its statement."""
+        return self.statement.partition("\n")[0].lstrip("# ")
+
+
+def read_tasks(paths: list[Path]) -> list[Task]:
+    """The instances of all lists; UsageError for a file that is none, and for two instances of one name."""
+    tasks = [task for path in paths for task in tasks_in(path)]
+    names = [task.short_name for task in tasks]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise UsageError(f"two instances would be written to {', '.join(repeated)}")
+    return tasks
+
+
+def tasks_in(path: Path) -> list[Task]:
+    """The instances of one list."""
+    try:
+        [*rows] = json.loads(path.read_text(encoding="utf-8"))
+        found = [Task(row["instance_id"], row["problem_statement"], row["patch"]) for row in rows]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UsageError(f"{path} is no list of instances: {type(error).__name__}: {error}") from error
+    if not found or not all(NAME.fullmatch(task.instance_id) for task in found):
+        raise UsageError(f"{path} is no list of instances: each needs an id that can be a name of a folder")
+    return found
+
+
+def write_task(task: Task, into: Path) -> Path:
+    """Write the folder of a task, in the place of an earlier one, and return it."""
+    folder = into / task.short_name
+    if folder.exists() and not (folder / "task.toml").is_file():
+        raise UsageError(f"{folder} is there already, and is no task folder")
+    shutil.rmtree(folder, ignore_errors=True)
+    write(folder / "task.toml", configuration(task))
+    write(folder / "instruction.md", task.statement)
+    write_environment(task, folder / "environment")
+    write_tests(folder / "tests")
+    write_solution(task, folder / "solution")
+    return folder
+
+
+def configuration(task: Task) -> str:
+    """The text of task.toml. A string of JSON is one of TOML, too."""
+    values = {
+        "name": f"{ORGANISATION}/{task.short_name}",
+        "version": project_version(),
+        "title": task.title,
+        "instance_id": task.instance_id,
+    }
+    quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
+    return Template(read(TEMPLATES / "task.toml")).substitute(quoted, testbed=TESTBED)
+
+
+def write_environment(task: Task, folder: Path) -> None:
+    """Write the build context of the solver's image: what an attempt starts from, and nothing else."""
+    write(folder / "Dockerfile", stages_for("solver", read(ROOT / "Dockerfile")))
+    write(folder / "requirements.txt", read(ROOT / "requirements.txt").partition(OTHER_PACKAGES)[0])
+    write(folder / "instances" / "statement.md", task.statement)
+    copied(ROOT / "repository_before", folder / "repository_before")
+
+
+def write_tests(folder: Path) -> None:
+    """Write the build context of the verifier's image, which brings its test.sh: Harbor copies none."""
+    for name in HARNESS:
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(*NOT_NEEDED))
+    shutil.rmtree(folder / "evaluation" / "tests", ignore_errors=True)
+    for name in NEEDED:
+        write(folder / name, read(ROOT / name))
+    dockerfile = stages_for("verifier", read(ROOT / "Dockerfile"))
+    write(folder / "Dockerfile", dockerfile + "COPY test.sh /tests/test.sh\n")
+    write_program(folder / "test.sh")
+
+
+def write_solution(task: Task, folder: Path) -> None:
+    """Write the solution: the patch of the instance, and the program that applies it."""
+    write(folder / "reference.patch", task.patch)
+    write_program(folder / "solve.sh")
+
+
+def write_program(path: Path) -> None:
+    """Write a program from the template of its name."""
+    write(path, read(TEMPLATES / path.name))
+    path.chmod(0o755)
+
+
+def project_version() -> str:
+    """The version of this project."""
+    return str(tomllib.loads(read(ROOT / "pyproject.toml"))["project"]["version"])
+
+
+def read(path: Path) -> str:
+    """The text of a file."""
+    return path.read_text(encoding="utf-8")
+
+
+def write(path: Path, text: str) -> None:
+    """Write the text of a file, and the folders above it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")

@@ -1,0 +1,309 @@
+"""Task folders for Harbor: what they hold, what Harbor reads in them, and the rewards of a report."""
+
+import json
+import os
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from evaluation.candidates.folder import contents
+from evaluation.errors import InfrastructureError, UsageError
+from evaluation.harbor.folders import INSTANCES, ROOT, TEMPLATES, Task, read_tasks, write_task
+from evaluation.harbor.rewards import rewards
+from evaluation.harbor.stages import stages_for
+from evaluation.judge.cpu import CRITERION
+from evaluation.measure.settings import Settings
+from evaluation.pipeline import judged, unmeasured_candidate
+from evaluation.records import REQUIREMENTS, Measured, Outcome, Signal
+from evaluation.report.document import as_bytes, as_report
+from evaluation.tests.test_judge import by_criterion
+
+QUICK = Settings(with_load=False)
+BASELINE = by_criterion({"R08.3": "failed", "R12.4": "failed"})
+NO_LISTS = ["", "[1]", "[]", "{}", "null", '[{"instance_id": "A"}]']
+NO_LISTS += [json.dumps([{"instance_id": "../A", "problem_statement": "", "patch": ""}])]
+ENTRIES = ["reward", *REQUIREMENTS, "API", "hardening"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The task folder of the instance that is committed."""
+    [task] = read_tasks([INSTANCES])
+    return write_task(task, tmp_path_factory.mktemp("tasks"))
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def report(after: Measured, ending: Outcome | None = None) -> dict[str, Any]:
+    """The report on a candidate, as it is read back from a file."""
+    found = judged(BASELINE, after, QUICK, datetime.now(UTC), ending)
+    read: dict[str, Any] = json.loads(as_bytes(as_report(found)))
+    return read
+
+
+def test_there_is_one_folder_for_each_instance(tmp_path: Path) -> None:
+    rows = json.loads(INSTANCES.read_text())
+    more = tmp_path / "more.json"
+    more.write_text(
+        json.dumps([{**rows[0], "instance_id": "HOFAZ9-R08", "problem_statement": '# Cache "it"\n'}])
+    )
+
+    written = [write_task(task, tmp_path / "tasks") for task in read_tasks([INSTANCES, more])]
+
+    assert [path.name for path in written] == ["hofaz9", "hofaz9-r08"]
+    told = tomllib.loads((written[1] / "task.toml").read_text())
+    assert told["task"]["name"] == "hofaz9/hofaz9-r08"
+    assert told["task"]["description"] == 'Cache "it"'
+    assert (written[1] / "instruction.md").read_text() == '# Cache "it"\n'
+    assert (written[1] / "environment/instances/statement.md").read_text() == '# Cache "it"\n'
+
+
+def test_the_instruction_is_the_statement(folder: Path) -> None:
+    assert (folder / "instruction.md").read_bytes() == (ROOT / "instances/statement.md").read_bytes()
+
+
+def test_the_verifier_has_a_container_of_its_own_and_gets_the_catalog_alone(folder: Path) -> None:
+    told = tomllib.loads((folder / "task.toml").read_text())
+
+    assert told["schema_version"] == "1.4"
+    assert told["verifier"]["environment_mode"] == "separate"
+    assert told["verifier"]["environment"]["network_mode"] == "no-network"
+    assert [one["source"] for one in told["artifacts"]] == ["/testbed/repository_before"]
+    assert "catalog=/testbed/repository_before\n" in (folder / "tests/test.sh").read_text()
+
+
+def test_the_solver_gets_baseline_statement_and_packages_and_nothing_else(folder: Path) -> None:
+    found = files(folder / "environment")
+
+    assert {name for name in found if not name.startswith("repository_before/")} == {
+        "Dockerfile",
+        "requirements.txt",
+        "instances/statement.md",
+    }
+    assert contents(folder / "environment/repository_before") == contents(ROOT / "repository_before")
+    assert b"fastapi==" in found["requirements.txt"]
+    assert b"pytest" not in found["requirements.txt"]
+
+
+def test_no_module_of_the_reference_or_the_suite_is_in_the_solvers_image(folder: Path) -> None:
+    baseline = set(contents(ROOT / "repository_before").values())
+    hidden = {body for body in contents(ROOT / "repository_after").values() if body.strip()} - baseline
+    hidden |= {path.read_bytes() for path in (ROOT / "tests").rglob("*.py") if path.stat().st_size}
+
+    assert hidden.isdisjoint(files(folder / "environment").values())
+    assert hidden <= set(files(folder / "tests").values()), "the verifier needs them"
+
+
+def test_the_images_are_built_from_the_stages_of_our_dockerfile(folder: Path) -> None:
+    ours = (ROOT / "Dockerfile").read_text()
+    solver = (folder / "environment/Dockerfile").read_text()
+    verifier = (folder / "tests/Dockerfile").read_text()
+
+    assert [line for line in solver.splitlines() if line.startswith("FROM ")] == [
+        "FROM python:3.12-slim AS base",
+        "FROM base AS solver",
+    ]
+    assert [line.split()[-1] for line in verifier.splitlines() if line.startswith("FROM ")] == [
+        "base",
+        "evaluation",
+        "verifier",
+    ]
+    assert verifier.endswith("\nCOPY test.sh /tests/test.sh\n")
+    blocks = solver.split("\n\n") + verifier.removesuffix("COPY test.sh /tests/test.sh\n").split("\n\n")
+    assert [block for block in blocks if block not in ours] == []
+
+
+def test_what_an_image_copies_is_in_its_folder(folder: Path) -> None:
+    for name in ("environment", "tests"):
+        copies = [
+            line.split()[1:-1]
+            for line in (folder / name / "Dockerfile").read_text().splitlines()
+            if line.startswith("COPY ")
+        ]
+
+        assert copies
+        assert [one for many in copies for one in many if not (folder / name / one).exists()] == []
+
+
+def test_a_stage_that_does_not_exist_is_named() -> None:
+    with pytest.raises(KeyError, match="missing"):
+        stages_for("missing", (ROOT / "Dockerfile").read_text())
+
+
+def test_the_solution_turns_the_baseline_into_the_reference(folder: Path, tmp_path: Path) -> None:
+    testbed = tmp_path / "testbed"
+    write_copy(ROOT / "repository_before", testbed / "repository_before")
+    program = (folder / "solution/solve.sh").read_text()
+    moved = program.replace("/testbed", str(testbed)).replace("/solution", str(folder / "solution"))
+
+    subprocess.run(["bash", "-c", moved], check=True)
+
+    assert contents(testbed / "repository_before") == contents(ROOT / "repository_after")
+
+
+def write_copy(folder: Path, into: Path) -> None:
+    """Copy the files of a catalog."""
+    into.mkdir(parents=True)
+    for name, body in contents(folder).items():
+        (into / name).write_bytes(body)
+
+
+def test_the_harness_in_the_verifiers_folder_can_grade(folder: Path) -> None:
+    command = [sys.executable, "evaluation/evaluation.py", "grade", "--help"]
+    isolated = {"PATH": os.environ["PATH"], "PYTHONDONTWRITEBYTECODE": "1"}
+
+    done = subprocess.run(command, cwd=folder / "tests", env=isolated, capture_output=True, text=True)
+
+    assert done.returncode == 0, done.stderr
+    grading = (TEMPLATES / "test.sh").read_text()
+    assert [option for option in ("--profile", "--output") if option not in grading] == []
+    assert [option for option in ("--profile", "--output") if option not in done.stdout] == []
+
+
+def test_two_writings_are_the_same_and_leave_nothing_behind(folder: Path) -> None:
+    before = files(folder)
+    (folder / "tests/old.py").write_text("")
+    [task] = read_tasks([INSTANCES])
+
+    write_task(task, folder.parent)
+
+    assert files(folder) == before
+    assert os.access(folder / "tests/test.sh", os.X_OK)
+    assert os.access(folder / "solution/solve.sh", os.X_OK)
+
+
+def test_a_folder_that_is_no_task_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/thesis.txt").write_text("years of work")
+
+    with pytest.raises(UsageError, match="no task folder"):
+        write_task(Task("MINE", "# Title\n", ""), tmp_path)
+
+    assert (tmp_path / "mine/thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize("text", NO_LISTS)
+def test_what_is_no_list_of_instances_is_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "list.json").write_text(text)
+
+    with pytest.raises(UsageError, match="no list of instances"):
+        read_tasks([tmp_path / "list.json"])
+
+
+def test_two_instances_of_one_name_are_refused() -> None:
+    with pytest.raises(UsageError, match="hofaz9"):
+        read_tasks([INSTANCES, INSTANCES])
+
+
+def test_a_resolved_candidate_gets_everything() -> None:
+    assert rewards(report(by_criterion({}))) == dict.fromkeys(ENTRIES, 1.0)
+
+
+def test_each_requirement_has_an_entry_of_its_own() -> None:
+    found = rewards(report(by_criterion({"R08.3": "failed", "R12.1": "error"})))
+
+    assert list(found) == ENTRIES
+    assert [name for name, value in found.items() if value == 0] == ["reward", "R08", "R12"]
+
+
+def test_hardening_is_a_share_and_decides_nothing() -> None:
+    found = rewards(report(by_criterion({"R12.4": "failed"})))
+
+    held, total = (report(by_criterion({"R12.4": "failed"}))["hardening"][name] for name in ("held", "total"))
+    assert found.pop("hardening") == round(held / total, 4) == round((total - 1) / total, 4)
+    assert set(found.values()) == {1.0}
+
+
+def test_broken_behaviour_is_told_beside_the_requirements() -> None:
+    found = rewards(report(by_criterion({"API.3": "failed"})))
+
+    assert [name for name, value in found.items() if value == 0] == ["reward", "API"]
+
+
+def test_a_candidate_that_tampers_gets_nothing() -> None:
+    cheat = replace(by_criterion({}), signals=(Signal("no_work", "GET /products"),))
+
+    assert rewards(report(cheat)) == dict.fromkeys(ENTRIES, 0.0)
+
+
+def test_a_candidate_that_cannot_be_measured_gets_nothing() -> None:
+    broken = unmeasured_candidate("broken", BASELINE, ValueError("it has no main.py"))
+
+    assert rewards(report(broken)) == dict.fromkeys(ENTRIES, 0.0)
+
+
+def test_a_cost_that_fails_counts_too() -> None:
+    costly = by_criterion({})
+    costly = replace(costly, cpu=(replace(costly.cpu[0], candidate_us=5000.0),))
+
+    found = rewards(report(costly))
+
+    assert CRITERION.startswith("R01.")
+    assert [name for name, value in found.items() if value == 0] == ["reward", "R01"]
+
+
+@pytest.fixture
+def told(tmp_path: Path) -> Callable[[str], tuple[int, Path]]:
+    """A function that runs the program behind test.sh on the text of a report; its status and its file."""
+
+    def run(text: str) -> tuple[int, Path]:
+        (tmp_path / "report.json").write_text(text)
+        paths = [str(tmp_path / name) for name in ("report.json", "reward.json")]
+        command = [sys.executable, "-m", "evaluation.harbor.rewards", *paths]
+        return subprocess.run(command, cwd=ROOT).returncode, tmp_path / "reward.json"
+
+    return run
+
+
+def test_rewards_are_written_as_flat_numbers(told: Callable[[str], tuple[int, Path]]) -> None:
+    status, file = told(json.dumps(report(by_criterion({}))))
+
+    assert status == 0
+    assert json.loads(file.read_text()) == dict.fromkeys(ENTRIES, 1.0)
+
+
+@pytest.mark.parametrize("text", ["", "no_verdict"])
+def test_without_a_verdict_nothing_is_written(text: str, told: Callable[[str], tuple[int, Path]]) -> None:
+    lost = report(by_criterion({}), Outcome("no_verdict", "Postgres is gone"))
+
+    status, file = told(text and json.dumps(lost))
+
+    assert status == 2
+    assert not file.exists()
+    with pytest.raises(InfrastructureError, match="Postgres is gone"):
+        rewards(lost)
+
+
+def test_harbor_reads_the_folder(folder: Path) -> None:
+    harbor = pytest.importorskip("harbor.models.task.task", reason="the harbor package is not installed")
+
+    task = harbor.Task(folder)
+
+    assert task.name == "hofaz9/hofaz9"
+    assert task.instruction == (ROOT / "instances/statement.md").read_text()
+    assert task.config.model_fields_set >= {"schema_version", "verifier", "environment", "artifacts"}
+    assert task.paths.discovered_solve_path == (folder / "solution/solve.sh").resolve()
+
+
+def test_harbor_builds_the_verifiers_container_from_the_tests(folder: Path) -> None:
+    task = pytest.importorskip("harbor.models.task.task", reason="the harbor package is not installed")
+    mode = pytest.importorskip("harbor.models.task.verifier_mode")
+    read = task.Task(folder)
+
+    found = mode.resolve_verifier_environment_definition(read.config, read.paths)
+
+    assert mode.resolve_task_verifier_mode(read.config).value == "separate"
+    assert found.directory == (folder / "tests").resolve()
+    assert found.bundled_tests
