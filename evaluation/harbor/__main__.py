@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from evaluation.errors import RESOLVED, EvaluationError
-from evaluation.harbor.folders import INSTANCES, read_tasks, write_task
+from evaluation.harbor.folders import INSTANCES, Wishes, read_tasks, write_task
 from evaluation.parser import Parser
 
 
@@ -23,10 +23,22 @@ def main() -> int:
         metavar="FILE",
         help="lists of instances in the form of instances/HOFAZ9.list.json, which is the default",
     )
+    options.add_argument(
+        "--no-network",
+        action="store_true",
+        help="the verifier's container reaches nothing outside; Harbor builds an image of its own for that",
+    )
+    options.add_argument(
+        "--images",
+        metavar="PREFIX",
+        help="name images that are ready, PREFIX<instance>-solver:<version> and "
+        "PREFIX<instance>-verifier:<version>, for programs that build none",
+    )
     chosen = options.parse_args()
+    wishes = Wishes(not chosen.no_network, chosen.images)
     try:
         for task in read_tasks(chosen.instances):
-            print(write_task(task, chosen.folder))
+            print(write_task(task, chosen.folder, wishes))
     except EvaluationError as error:
         print(f"usage: {error}", file=sys.stderr)
         return error.status

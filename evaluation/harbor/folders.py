@@ -57,6 +57,27 @@ class Task:
         return self.statement.partition("\n")[0].lstrip("# ")
 
 
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a caller may want otherwise in the folders.
+
+    Without a network, the verifier's container reaches nothing outside. With a prefix, task.toml names
+    images that are ready, for programs that build none.
+    """
+
+    with_network: bool = True
+    image_prefix: str | None = None
+
+    def image_line(self, role: str, task: Task) -> str:
+        """The line of task.toml that names the image of a role; empty when Harbor builds it."""
+        if self.image_prefix is None:
+            return ""
+        return f'docker_image = "{self.image_prefix}{task.short_name}-{role}:{project_version()}"\n'
+
+
+USUAL = Wishes()
+
+
 def read_tasks(paths: list[Path]) -> list[Task]:
     """The instances of all lists; UsageError for a file that is none, and for two instances of one name."""
     tasks = [task for path in paths for task in tasks_in(path)]
@@ -78,13 +99,13 @@ def tasks_in(path: Path) -> list[Task]:
     return found
 
 
-def write_task(task: Task, into: Path) -> Path:
+def write_task(task: Task, into: Path, wishes: Wishes = USUAL) -> Path:
     """Write the folder of a task, in the place of an earlier one, and return it."""
     folder = into / task.short_name
     if folder.exists() and not (folder / "task.toml").is_file():
         raise UsageError(f"{folder} is there already, and is no task folder")
     shutil.rmtree(folder, ignore_errors=True)
-    write(folder / "task.toml", configuration(task))
+    write(folder / "task.toml", configuration(task, wishes))
     write(folder / "instruction.md", task.statement)
     write_environment(task, folder / "environment")
     write_tests(folder / "tests")
@@ -92,16 +113,18 @@ def write_task(task: Task, into: Path) -> Path:
     return folder
 
 
-def configuration(task: Task) -> str:
+def configuration(task: Task, wishes: Wishes) -> str:
     """The text of task.toml. A string of JSON is one of TOML, too."""
     values = {
         "name": f"{ORGANISATION}/{task.short_name}",
         "version": project_version(),
         "title": task.title,
         "instance_id": task.instance_id,
+        "network": "public" if wishes.with_network else "no-network",
     }
+    images = {f"{role}_image": wishes.image_line(role, task) for role in ("solver", "verifier")}
     quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
-    return Template(read(TEMPLATES / "task.toml")).substitute(quoted, testbed=TESTBED)
+    return Template(read(TEMPLATES / "task.toml")).substitute(quoted | images, testbed=TESTBED)
 
 
 def write_environment(task: Task, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,7 +16,15 @@ import pytest
 
 from evaluation.candidates.folder import contents
 from evaluation.errors import InfrastructureError, UsageError
-from evaluation.harbor.folders import INSTANCES, ROOT, TEMPLATES, Task, read_tasks, write_task
+from evaluation.harbor.folders import (
+    INSTANCES,
+    ROOT,
+    TEMPLATES,
+    Task,
+    Wishes,
+    read_tasks,
+    write_task,
+)
 from evaluation.harbor.rewards import rewards
 from evaluation.harbor.stages import stages_for
 from evaluation.judge.cpu import CRITERION
@@ -27,6 +36,24 @@ from evaluation.tests.test_judge import by_criterion
 
 QUICK = Settings(with_load=False)
 BASELINE = by_criterion({"R08.3": "failed", "R12.4": "failed"})
+READ_BY_HARBOR = """
+import json, sys
+from harbor.models.task.task import Task
+from harbor.models.task.verifier_mode import resolve_task_verifier_mode, resolve_verifier_environment_definition
+
+task = Task(sys.argv[1])
+verifier = resolve_verifier_environment_definition(task.config, task.paths)
+found = {
+    "name": task.name,
+    "instruction": task.instruction,
+    "solve": str(task.paths.discovered_solve_path),
+    "config": task.config.model_dump(mode="json"),
+    "mode": resolve_task_verifier_mode(task.config).value,
+    "context": str(verifier.directory),
+    "brings_its_tests": verifier.bundled_tests,
+}
+print(json.dumps(found))
+"""
 NO_LISTS = ["", "[1]", "[]", "{}", "null", '[{"instance_id": "A"}]']
 NO_LISTS += [json.dumps([{"instance_id": "../A", "problem_statement": "", "patch": ""}])]
 ENTRIES = ["reward", *REQUIREMENTS, "API", "hardening"]
@@ -70,6 +97,20 @@ def test_there_is_one_folder_for_each_instance(tmp_path: Path) -> None:
     assert (written[1] / "environment/instances/statement.md").read_text() == '# Cache "it"\n'
 
 
+def test_network_and_ready_images_are_a_callers_wish(folder: Path, tmp_path: Path) -> None:
+    [task] = read_tasks([INSTANCES])
+
+    written = write_task(task, tmp_path, Wishes(with_network=False, image_prefix="example.org/me/"))
+
+    usual, wished = (tomllib.loads((one / "task.toml").read_text()) for one in (folder, written))
+    assert usual["verifier"]["environment"]["network_mode"] == "public"
+    assert wished["verifier"]["environment"]["network_mode"] == "no-network"
+    version = usual["task"]["version"]
+    assert wished["environment"]["docker_image"] == f"example.org/me/hofaz9-solver:{version}"
+    assert wished["verifier"]["environment"]["docker_image"] == f"example.org/me/hofaz9-verifier:{version}"
+    assert "docker_image" not in usual["environment"] | usual["verifier"]["environment"]
+
+
 def test_the_instruction_is_the_statement(folder: Path) -> None:
     assert (folder / "instruction.md").read_bytes() == (ROOT / "instances/statement.md").read_bytes()
 
@@ -79,7 +120,6 @@ def test_the_verifier_has_a_container_of_its_own_and_gets_the_catalog_alone(fold
 
     assert told["schema_version"] == "1.4"
     assert told["verifier"]["environment_mode"] == "separate"
-    assert told["verifier"]["environment"]["network_mode"] == "no-network"
     assert [one["source"] for one in told["artifacts"]] == ["/testbed/repository_before"]
     assert "catalog=/testbed/repository_before\n" in (folder / "tests/test.sh").read_text()
 
@@ -286,24 +326,35 @@ def test_without_a_verdict_nothing_is_written(text: str, told: Callable[[str], t
         rewards(lost)
 
 
-def test_harbor_reads_the_folder(folder: Path) -> None:
-    harbor = pytest.importorskip("harbor.models.task.task", reason="the harbor package is not installed")
+@pytest.fixture(scope="module")
+def read(folder: Path) -> dict[str, Any]:
+    """What Harbor reads in the folder, by the Python behind the command `harbor`: its packages are not ours."""
+    if not (command := shutil.which("harbor")):
+        pytest.skip("the command harbor is not installed")
+    python = Path(command).read_text().partition("\n")[0].removeprefix("#!")
+    done = subprocess.run([python, "-c", READ_BY_HARBOR, str(folder)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
 
-    task = harbor.Task(folder)
 
-    assert task.name == "hofaz9/hofaz9"
-    assert task.instruction == (ROOT / "instances/statement.md").read_text()
-    assert task.config.model_fields_set >= {"schema_version", "verifier", "environment", "artifacts"}
-    assert task.paths.discovered_solve_path == (folder / "solution/solve.sh").resolve()
+def test_harbor_reads_the_task(read: dict[str, Any], folder: Path) -> None:
+    assert read["name"] == "hofaz9/hofaz9"
+    assert read["instruction"] == (ROOT / "instances/statement.md").read_text()
+    assert read["solve"] == str((folder / "solution/solve.sh").resolve())
 
 
-def test_harbor_builds_the_verifiers_container_from_the_tests(folder: Path) -> None:
-    task = pytest.importorskip("harbor.models.task.task", reason="the harbor package is not installed")
-    mode = pytest.importorskip("harbor.models.task.verifier_mode")
-    read = task.Task(folder)
+def test_harbor_knows_every_field_of_the_task(read: dict[str, Any], folder: Path) -> None:
+    def missing(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
+        nested = [name for name, value in ours.items() if isinstance(value, dict) and name in theirs]
+        return [name for name in ours if name not in theirs] + [
+            f"{name}.{one}" for name in nested for one in missing(ours[name], theirs[name])
+        ]
 
-    found = mode.resolve_verifier_environment_definition(read.config, read.paths)
+    assert missing(tomllib.loads((folder / "task.toml").read_text()), read["config"]) == []
 
-    assert mode.resolve_task_verifier_mode(read.config).value == "separate"
-    assert found.directory == (folder / "tests").resolve()
-    assert found.bundled_tests
+
+def test_harbor_builds_the_verifiers_container_from_the_tests(read: dict[str, Any], folder: Path) -> None:
+    assert read["mode"] == "separate"
+    assert read["context"] == str((folder / "tests").resolve())
+    assert read["brings_its_tests"]
