@@ -39,16 +39,16 @@ BASELINE = by_criterion({"R08.3": "failed", "R12.4": "failed"})
 READ_BY_HARBOR = """
 import json, sys
 from harbor.models.task.task import Task
-from harbor.models.task.verifier_mode import resolve_task_verifier_mode, resolve_verifier_environment_definition
+from harbor.models.task import verifier_mode
 
 task = Task(sys.argv[1])
-verifier = resolve_verifier_environment_definition(task.config, task.paths)
+verifier = verifier_mode.resolve_verifier_environment_definition(task.config, task.paths)
 found = {
     "name": task.name,
     "instruction": task.instruction,
     "solve": str(task.paths.discovered_solve_path),
     "config": task.config.model_dump(mode="json"),
-    "mode": resolve_task_verifier_mode(task.config).value,
+    "mode": verifier_mode.resolve_task_verifier_mode(task.config).value,
     "context": str(verifier.directory),
     "brings_its_tests": verifier.bundled_tests,
 }
@@ -328,7 +328,7 @@ def test_without_a_verdict_nothing_is_written(text: str, told: Callable[[str], t
 
 @pytest.fixture(scope="module")
 def read(folder: Path) -> dict[str, Any]:
-    """What Harbor reads in the folder, by the Python behind the command `harbor`: its packages are not ours."""
+    """What Harbor reads in the folder, in the Python behind its command: its packages are not ours."""
     if not (command := shutil.which("harbor")):
         pytest.skip("the command harbor is not installed")
     python = Path(command).read_text().partition("\n")[0].removeprefix("#!")
