@@ -326,6 +326,85 @@ def test_without_a_verdict_nothing_is_written(text: str, told: Callable[[str], t
         rewards(lost)
 
 
+GRADES_NOTHING = """#!/bin/bash
+if [ "$1" != evaluation/evaluation.py ]; then exec "$REAL_PYTHON" "$@"; fi
+echo "$@" > "$PLACE/asked"
+ls -A "$3" > "$PLACE/handed_in"
+stat -c %a "$PLACE/logs" > "$PLACE/mode"
+cp "$PLACE/prepared.json" "${@: -1}"
+"""
+
+
+@pytest.fixture
+def verified(folder: Path, tmp_path: Path) -> Callable[[dict[str, Any] | None], Path]:
+    """A function that runs test.sh, with a Python that grades nothing and hands out a report; its folder.
+
+    The folder has `logs`, `testbed` and, for /app, this repository.
+    """
+    (tmp_path / "logs/verifier").mkdir(parents=True)
+    (tmp_path / "app").symlink_to(ROOT)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").write_text(GRADES_NOTHING)
+    (tmp_path / "bin/python").chmod(0o755)
+    program = (folder / "tests/test.sh").read_text()
+    for name in ("logs", "testbed", "app"):
+        program = program.replace(f"/{name}", f"{tmp_path}/{name}")
+    environment = {
+        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
+        "REAL_PYTHON": sys.executable,
+        "PLACE": str(tmp_path),
+    }
+
+    def run(report: dict[str, Any] | None) -> Path:
+        if report:
+            (tmp_path / "prepared.json").write_text(json.dumps(report))
+        subprocess.run(["bash", "-c", program], env=environment)
+        return tmp_path
+
+    return run
+
+
+def test_the_verifier_grades_what_was_handed_in(verified: Callable[..., Path], tmp_path: Path) -> None:
+    write_copy(ROOT / "repository_before", tmp_path / "testbed/repository_before")
+
+    place = verified(report(by_criterion({})))
+
+    assert "main.py" in (place / "handed_in").read_text()
+    assert f"grade {place}/testbed/repository_before --profile quick" in (place / "asked").read_text()
+    assert json.loads((place / "logs/verifier/reward.json").read_text())["reward"] == 1
+
+
+def test_a_catalog_that_was_removed_is_graded_as_an_empty_folder(verified: Callable[..., Path]) -> None:
+    gone = unmeasured_candidate("repository_before", BASELINE, ValueError("it has no main.py"))
+
+    place = verified(report(gone))
+
+    assert (place / "handed_in").read_text() == ""
+    assert json.loads((place / "logs/verifier/reward.json").read_text())["reward"] == 0
+
+
+def test_nobody_else_can_write_rewards_while_a_candidate_is_served(
+    verified: Callable[..., Path], tmp_path: Path
+) -> None:
+    (tmp_path / "logs/verifier").chmod(0o777)
+    for name in ("reward.json", "reward.txt"):
+        (tmp_path / "logs/verifier" / name).write_text("1")
+
+    place = verified(None)
+
+    assert (place / "mode").read_text() == "700\n"
+    assert [path.name for path in (place / "logs/verifier").glob("reward*")] == [], "there was no verdict"
+
+
+def test_in_another_container_nothing_is_graded(verified: Callable[..., Path], tmp_path: Path) -> None:
+    (tmp_path / "app").unlink()
+
+    place = verified(report(by_criterion({})))
+
+    assert not (place / "asked").exists()
+    assert not (place / "logs/verifier/reward.json").exists()
+
+
 @pytest.fixture(scope="module")
 def read(folder: Path) -> dict[str, Any]:
     """What Harbor reads in the folder, in the Python behind its command: its packages are not ours."""

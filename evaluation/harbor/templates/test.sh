@@ -5,13 +5,16 @@ set -uo pipefail
 logs=/logs/verifier
 catalog=/testbed/repository_before
 
+if ! cd /app; then
+    echo "no verdict: this is not the verifier's container, which tests/Dockerfile describes" >&2
+    exit 2
+fi
 # The users that serve candidates may not enter: nobody but this script writes rewards.
 chmod 700 /logs
 rm -rf "$logs/reward.json" "$logs/reward.txt"
 
 # A folder that was removed is graded as an empty one.
 mkdir -p "$catalog"
-cd /app
 python evaluation/evaluation.py grade "$catalog" \
     --profile "${HOFAZ9_PROFILE:-quick}" --output "$logs/report.json"
 echo "exit status: $?"
