@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from evaluation.candidates.folder import contents
+from evaluation.criteria import HARDENING, criteria
 from evaluation.errors import InfrastructureError, UsageError
 from evaluation.harbor.folders import (
     INSTANCES,
@@ -272,6 +273,14 @@ def test_broken_behaviour_is_told_beside_the_requirements() -> None:
     assert [name for name, value in found.items() if value == 0] == ["reward", "API"]
 
 
+def test_hardening_of_the_api_is_hardening() -> None:
+    [name, *_] = [name for name, one in criteria().items() if not one.requirement and one.level == HARDENING]
+
+    found = rewards(report(by_criterion({name: "failed"})))
+
+    assert [name for name, value in found.items() if value < 1] == ["hardening"]
+
+
 def test_a_candidate_that_tampers_gets_nothing() -> None:
     cheat = replace(by_criterion({}), signals=(Signal("no_work", "GET /products"),))
 
@@ -328,6 +337,7 @@ def test_without_a_verdict_nothing_is_written(text: str, told: Callable[[str], t
 
 GRADES_NOTHING = """#!/bin/bash
 if [ "$1" != evaluation/evaluation.py ]; then exec "$REAL_PYTHON" "$@"; fi
+set -e
 echo "$@" > "$PLACE/asked"
 ls -A "$3" > "$PLACE/handed_in"
 stat -c %a "$PLACE/logs" > "$PLACE/mode"
