@@ -4,7 +4,8 @@ import sys
 from pathlib import Path
 
 from evaluation.errors import RESOLVED, EvaluationError
-from evaluation.harbor.folders import INSTANCES, Wishes, read_tasks, write_task
+from evaluation.harbor.folders import Wishes, write_task
+from evaluation.harbor.tasks import committed, read_tasks
 from evaluation.parser import Parser
 
 
@@ -19,9 +20,9 @@ def main() -> int:
         "--instances",
         nargs="+",
         type=Path,
-        default=[INSTANCES],
+        default=committed(),
         metavar="FILE",
-        help="lists of instances in the form of instances/HOFAZ9.list.json, which is the default",
+        help="instances (default: instances/HOFAZ9.list.json and instances/steps/*.json)",
     )
     options.add_argument(
         "--no-network",

@@ -8,53 +8,32 @@ solution/            solve.sh and the patch from baseline to reference
 """
 
 import json
-import re
 import shutil
+import tempfile
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
+from evaluation.candidates.difference import difference
 from evaluation.candidates.folder import copied
 from evaluation.errors import UsageError
 from evaluation.harbor.stages import stages_for
+from evaluation.harbor.tasks import ROOT, Task
 
-ROOT = Path(__file__).parents[2]
-INSTANCES = ROOT / "instances" / "HOFAZ9.list.json"
 TEMPLATES = Path(__file__).with_name("templates")
 TESTBED = "/testbed"
 """Where the solver finds the catalog's folder, and where it travels to."""
 ORGANISATION = "hofaz9"
 """The first part of the names of our tasks."""
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-"""The ids that can be names of tasks and of folders."""
 HARNESS = ("evaluation", "instances", "repository_after", "repository_before", "tests")
 """The folders that a grading needs."""
 NEEDED = ("requirements.txt", "pyproject.toml")
 """The files that it needs beside them."""
-NOT_NEEDED = ("reports", "__pycache__", ".*_cache", "mutants.json", "HOFAZ9.list.json")
+NOT_NEEDED = ("reports", "__pycache__", ".*_cache", "mutants.json", "HOFAZ9.list.json", "steps")
 """What of the harness stays at home; `evaluation/tests` does too."""
 OTHER_PACKAGES = "# Suite and evaluation"
 """The heading in requirements.txt behind the packages that a candidate may use."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """One instance; its patch starts at the root of the repository."""
-
-    instance_id: str
-    statement: str
-    patch: str
-
-    @property
-    def short_name(self) -> str:
-        """The name of its folder, and the second part of its name."""
-        return self.instance_id.lower()
-
-    @property
-    def title(self) -> str:
-        """The heading of its statement."""
-        return self.statement.partition("\n")[0].lstrip("# ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,38 +57,20 @@ class Wishes:
 USUAL = Wishes()
 
 
-def read_tasks(paths: list[Path]) -> list[Task]:
-    """The instances of all lists; UsageError for a file that is none, and for two instances of one name."""
-    tasks = [task for path in paths for task in tasks_in(path)]
-    names = [task.short_name for task in tasks]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"two instances would be written to {', '.join(repeated)}")
-    return tasks
-
-
-def tasks_in(path: Path) -> list[Task]:
-    """The instances of one list."""
-    try:
-        [*rows] = json.loads(path.read_text(encoding="utf-8"))
-        found = [Task(row["instance_id"], row["problem_statement"], row["patch"]) for row in rows]
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise UsageError(f"{path} is no list of instances: {type(error).__name__}: {error}") from error
-    if not found or not all(NAME.fullmatch(task.instance_id) for task in found):
-        raise UsageError(f"{path} is no list of instances: each needs an id that can be a name of a folder")
-    return found
-
-
 def write_task(task: Task, into: Path, wishes: Wishes = USUAL) -> Path:
     """Write the folder of a task, in the place of an earlier one, and return it."""
     folder = into / task.short_name
     if folder.exists() and not (folder / "task.toml").is_file():
         raise UsageError(f"{folder} is there already, and is no task folder")
-    shutil.rmtree(folder, ignore_errors=True)
-    write(folder / "task.toml", configuration(task, wishes))
-    write(folder / "instruction.md", task.statement)
-    write_environment(task, folder / "environment")
-    write_tests(folder / "tests")
-    write_solution(task, folder / "solution")
+    with tempfile.TemporaryDirectory(prefix="task-") as scratch:
+        start = task.write_start(Path(scratch) / "start")
+        end = task.write_end(start, Path(scratch) / "end")
+        shutil.rmtree(folder, ignore_errors=True)
+        write(folder / "task.toml", configuration(task, wishes))
+        write(folder / "instruction.md", task.statement)
+        write_environment(task, start, folder / "environment")
+        write_tests(task, folder / "tests")
+        write_solution(difference(start, end), folder / "solution")
     return folder
 
 
@@ -127,15 +88,15 @@ def configuration(task: Task, wishes: Wishes) -> str:
     return Template(read(TEMPLATES / "task.toml")).substitute(quoted | images, testbed=TESTBED)
 
 
-def write_environment(task: Task, folder: Path) -> None:
+def write_environment(task: Task, start: Path, folder: Path) -> None:
     """Write the build context of the solver's image: what an attempt starts from, and nothing else."""
     write(folder / "Dockerfile", stages_for("solver", read(ROOT / "Dockerfile")))
     write(folder / "requirements.txt", read(ROOT / "requirements.txt").partition(OTHER_PACKAGES)[0])
     write(folder / "instances" / "statement.md", task.statement)
-    copied(ROOT / "repository_before", folder / "repository_before")
+    copied(start, folder / "repository_before")
 
 
-def write_tests(folder: Path) -> None:
+def write_tests(task: Task, folder: Path) -> None:
     """Write the build context of the verifier's image, which brings its test.sh: Harbor copies none."""
     for name in HARNESS:
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns(*NOT_NEEDED))
@@ -144,12 +105,16 @@ def write_tests(folder: Path) -> None:
         write(folder / name, read(ROOT / name))
     dockerfile = stages_for("verifier", read(ROOT / "Dockerfile"))
     write(folder / "Dockerfile", dockerfile + "COPY test.sh /tests/test.sh\n")
+    write(
+        folder / "task.json",
+        json.dumps({"requirement": task.requirement, "tests": task.tests}, indent=2) + "\n",
+    )
     write_program(folder / "test.sh")
 
 
-def write_solution(task: Task, folder: Path) -> None:
-    """Write the solution: the patch of the instance, and the program that applies it."""
-    write(folder / "reference.patch", task.patch)
+def write_solution(patch: str, folder: Path) -> None:
+    """Write the solution: the patch of the catalog, and the program that applies it."""
+    write(folder / "reference.patch", patch)
     write_program(folder / "solve.sh")
 
 

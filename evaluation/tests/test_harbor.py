@@ -14,20 +14,14 @@ from typing import Any
 
 import pytest
 
-from evaluation.candidates.folder import contents
+from evaluation.candidates.difference import difference
+from evaluation.candidates.folder import content_digest, contents, copied
 from evaluation.criteria import HARDENING, criteria
 from evaluation.errors import InfrastructureError, UsageError
-from evaluation.harbor.folders import (
-    INSTANCES,
-    ROOT,
-    TEMPLATES,
-    Task,
-    Wishes,
-    read_tasks,
-    write_task,
-)
+from evaluation.harbor.folders import TEMPLATES, Wishes, write_task
 from evaluation.harbor.rewards import rewards
 from evaluation.harbor.stages import stages_for
+from evaluation.harbor.tasks import ROOT, WHOLE, Task, read_tasks
 from evaluation.judge.cpu import CRITERION
 from evaluation.measure.settings import Settings
 from evaluation.pipeline import judged, unmeasured_candidate
@@ -57,13 +51,14 @@ print(json.dumps(found))
 """
 NO_LISTS = ["", "[1]", "[]", "{}", "null", '[{"instance_id": "A"}]']
 NO_LISTS += [json.dumps([{"instance_id": "../A", "problem_statement": "", "patch": ""}])]
+WHOLE_TASK: dict[str, Any] = {"requirement": None, "tests": []}
 ENTRIES = ["reward", *REQUIREMENTS, "API", "hardening"]
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The task folder of the instance that is committed."""
-    [task] = read_tasks([INSTANCES])
+    [task] = read_tasks([WHOLE])
     return write_task(task, tmp_path_factory.mktemp("tasks"))
 
 
@@ -81,14 +76,19 @@ def report(after: Measured, ending: Outcome | None = None) -> dict[str, Any]:
     return read
 
 
+def rewarded(report: dict[str, Any]) -> dict[str, float]:
+    """The rewards of a report on the whole task."""
+    return rewards(report, WHOLE_TASK)
+
+
 def test_there_is_one_folder_for_each_instance(tmp_path: Path) -> None:
-    rows = json.loads(INSTANCES.read_text())
+    rows = json.loads(WHOLE.read_text())
     more = tmp_path / "more.json"
     more.write_text(
         json.dumps([{**rows[0], "instance_id": "HOFAZ9-R08", "problem_statement": '# Cache "it"\n'}])
     )
 
-    written = [write_task(task, tmp_path / "tasks") for task in read_tasks([INSTANCES, more])]
+    written = [write_task(task, tmp_path / "tasks") for task in read_tasks([WHOLE, more])]
 
     assert [path.name for path in written] == ["hofaz9", "hofaz9-r08"]
     told = tomllib.loads((written[1] / "task.toml").read_text())
@@ -99,7 +99,7 @@ def test_there_is_one_folder_for_each_instance(tmp_path: Path) -> None:
 
 
 def test_network_and_ready_images_are_a_callers_wish(folder: Path, tmp_path: Path) -> None:
-    [task] = read_tasks([INSTANCES])
+    [task] = read_tasks([WHOLE])
 
     written = write_task(task, tmp_path, Wishes(with_network=False, image_prefix="example.org/me/"))
 
@@ -186,12 +186,17 @@ def test_a_stage_that_does_not_exist_is_named() -> None:
 def test_the_solution_turns_the_baseline_into_the_reference(folder: Path, tmp_path: Path) -> None:
     testbed = tmp_path / "testbed"
     write_copy(ROOT / "repository_before", testbed / "repository_before")
-    program = (folder / "solution/solve.sh").read_text()
-    moved = program.replace("/testbed", str(testbed)).replace("/solution", str(folder / "solution"))
 
-    subprocess.run(["bash", "-c", moved], check=True)
+    solve(folder, testbed)
 
     assert contents(testbed / "repository_before") == contents(ROOT / "repository_after")
+
+
+def solve(folder: Path, testbed: Path) -> None:
+    """Run solve.sh of a task on a catalog."""
+    program = (folder / "solution/solve.sh").read_text()
+    moved = program.replace("/testbed", str(testbed)).replace("/solution", str(folder / "solution"))
+    subprocess.run(["bash", "-c", moved], check=True)
 
 
 def write_copy(folder: Path, into: Path) -> None:
@@ -216,7 +221,7 @@ def test_the_harness_in_the_verifiers_folder_can_grade(folder: Path) -> None:
 def test_two_writings_are_the_same_and_leave_nothing_behind(folder: Path) -> None:
     before = files(folder)
     (folder / "tests/old.py").write_text("")
-    [task] = read_tasks([INSTANCES])
+    [task] = read_tasks([WHOLE])
 
     write_task(task, folder.parent)
 
@@ -236,31 +241,110 @@ def test_a_folder_that_is_no_task_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", NO_LISTS)
-def test_what_is_no_list_of_instances_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_file_without_an_instance_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "list.json").write_text(text)
 
-    with pytest.raises(UsageError, match="no list of instances"):
+    with pytest.raises(UsageError, match="holds no instance"):
         read_tasks([tmp_path / "list.json"])
+
+
+@pytest.fixture
+def step(tmp_path: Path) -> dict[str, Any]:
+    """An instance of one requirement: it begins where one patch has led, and asks for the next one."""
+    folders = [copied(ROOT / "repository_before", tmp_path / name) for name in ("zero", "one", "two")]
+    for folder in folders[1:]:
+        (folder / "first.py").write_text("FIRST = 1\n")
+    (folders[2] / "crud.py").write_text("SECOND = 2\n")
+    (tmp_path / "01.patch").write_text("Step: the first\n\n" + difference(*folders[:2]))
+    return {
+        "instance_id": "hofaz9-R08",
+        "problem_statement": "# Listings are cached\n",
+        "requirement": "R08",
+        "base_patches": [str(tmp_path / "01.patch")],
+        "base_content": content_digest(folders[1]),
+        "patch": difference(*folders[1:]),
+        "FAIL_TO_PASS": ["test of R08.3"],
+        "PASS_TO_PASS": ["test of R06.1"],
+    }
+
+
+def written_step(step: dict[str, Any], place: Path) -> Path:
+    """The task folder of an instance of one requirement."""
+    (place / "R08.json").write_text(json.dumps(step))
+    [task] = read_tasks([place / "R08.json"])
+    return write_task(task, place / "tasks")
+
+
+def test_an_instance_of_one_requirement_begins_where_its_patches_lead(
+    step: dict[str, Any], tmp_path: Path
+) -> None:
+    written = written_step(step, tmp_path)
+
+    start = contents(written / "environment/repository_before")
+    assert start == contents(tmp_path / "one")
+    assert "SECOND" not in "".join(path.read_text() for path in (written / "environment").rglob("*.py"))
+    assert tomllib.loads((written / "task.toml").read_text())["task"]["name"] == "hofaz9/hofaz9-r08"
+    assert json.loads((written / "tests/task.json").read_text()) == {
+        "requirement": "R08",
+        "tests": ["test of R08.3", "test of R06.1"],
+    }
+
+
+def test_its_solution_makes_the_next_step(step: dict[str, Any], tmp_path: Path) -> None:
+    written = written_step(step, tmp_path)
+    write_copy(tmp_path / "one", tmp_path / "testbed/repository_before")
+
+    solve(written, tmp_path / "testbed")
+
+    assert contents(tmp_path / "testbed/repository_before") == contents(tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "message"),
+    [("base_content", "0" * 64, "another catalog"), ("patch", "+nothing\n", "is of no use")],
+)
+def test_an_instance_that_does_not_fit_its_patches_is_refused(
+    field: str, value: str, message: str, step: dict[str, Any], tmp_path: Path
+) -> None:
+    with pytest.raises(UsageError, match=message):
+        written_step({**step, field: value}, tmp_path)
+
+    assert not list((tmp_path / "tasks").glob("*/task.toml"))
+
+
+@pytest.mark.parametrize(
+    ("broken", "reward"),
+    [([], 1), (["R12.1"], 1), (["R08.3"], 0), (["R08.1"], 0), (["R06.1"], 0), (["API.2"], 0), (["R08.6"], 1)],
+)
+def test_one_requirement_is_resolved_beside_what_held_before(
+    broken: list[str], reward: float, step: dict[str, Any], tmp_path: Path
+) -> None:
+    task = json.loads((written_step(step, tmp_path) / "tests/task.json").read_text())
+
+    found = rewards(report(by_criterion(dict.fromkeys(broken, "failed"))), task)
+
+    assert found["reward"] == reward
+    assert found["R12"] == (0 if "R12.1" in broken else 1)
 
 
 def test_two_instances_of_one_name_are_refused() -> None:
     with pytest.raises(UsageError, match="hofaz9"):
-        read_tasks([INSTANCES, INSTANCES])
+        read_tasks([WHOLE, WHOLE])
 
 
 def test_a_resolved_candidate_gets_everything() -> None:
-    assert rewards(report(by_criterion({}))) == dict.fromkeys(ENTRIES, 1.0)
+    assert rewarded(report(by_criterion({}))) == dict.fromkeys(ENTRIES, 1.0)
 
 
 def test_each_requirement_has_an_entry_of_its_own() -> None:
-    found = rewards(report(by_criterion({"R08.3": "failed", "R12.1": "error"})))
+    found = rewarded(report(by_criterion({"R08.3": "failed", "R12.1": "error"})))
 
     assert list(found) == ENTRIES
     assert [name for name, value in found.items() if value == 0] == ["reward", "R08", "R12"]
 
 
 def test_hardening_is_a_share_and_decides_nothing() -> None:
-    found = rewards(report(by_criterion({"R12.4": "failed"})))
+    found = rewarded(report(by_criterion({"R12.4": "failed"})))
 
     held, total = (report(by_criterion({"R12.4": "failed"}))["hardening"][name] for name in ("held", "total"))
     assert found.pop("hardening") == round(held / total, 4) == round((total - 1) / total, 4)
@@ -268,7 +352,7 @@ def test_hardening_is_a_share_and_decides_nothing() -> None:
 
 
 def test_broken_behaviour_is_told_beside_the_requirements() -> None:
-    found = rewards(report(by_criterion({"API.3": "failed"})))
+    found = rewarded(report(by_criterion({"API.3": "failed"})))
 
     assert [name for name, value in found.items() if value == 0] == ["reward", "API"]
 
@@ -276,7 +360,7 @@ def test_broken_behaviour_is_told_beside_the_requirements() -> None:
 def test_hardening_of_the_api_is_hardening() -> None:
     [name, *_] = [name for name, one in criteria().items() if not one.requirement and one.level == HARDENING]
 
-    found = rewards(report(by_criterion({name: "failed"})))
+    found = rewarded(report(by_criterion({name: "failed"})))
 
     assert [name for name, value in found.items() if value < 1] == ["hardening"]
 
@@ -284,20 +368,20 @@ def test_hardening_of_the_api_is_hardening() -> None:
 def test_a_candidate_that_tampers_gets_nothing() -> None:
     cheat = replace(by_criterion({}), signals=(Signal("no_work", "GET /products"),))
 
-    assert rewards(report(cheat)) == dict.fromkeys(ENTRIES, 0.0)
+    assert rewarded(report(cheat)) == dict.fromkeys(ENTRIES, 0.0)
 
 
 def test_a_candidate_that_cannot_be_measured_gets_nothing() -> None:
     broken = unmeasured_candidate("broken", BASELINE, ValueError("it has no main.py"))
 
-    assert rewards(report(broken)) == dict.fromkeys(ENTRIES, 0.0)
+    assert rewarded(report(broken)) == dict.fromkeys(ENTRIES, 0.0)
 
 
 def test_a_cost_that_fails_counts_too() -> None:
     costly = by_criterion({})
     costly = replace(costly, cpu=(replace(costly.cpu[0], candidate_us=5000.0),))
 
-    found = rewards(report(costly))
+    found = rewarded(report(costly))
 
     assert CRITERION.startswith("R01.")
     assert [name for name, value in found.items() if value == 0] == ["reward", "R01"]
@@ -309,7 +393,8 @@ def told(tmp_path: Path) -> Callable[[str], tuple[int, Path]]:
 
     def run(text: str) -> tuple[int, Path]:
         (tmp_path / "report.json").write_text(text)
-        paths = [str(tmp_path / name) for name in ("report.json", "reward.json")]
+        (tmp_path / "task.json").write_text(json.dumps(WHOLE_TASK))
+        paths = [str(tmp_path / name) for name in ("task.json", "report.json", "reward.json")]
         command = [sys.executable, "-m", "evaluation.harbor.rewards", *paths]
         return subprocess.run(command, cwd=ROOT).returncode, tmp_path / "reward.json"
 
@@ -332,7 +417,7 @@ def test_without_a_verdict_nothing_is_written(text: str, told: Callable[[str], t
     assert status == 2
     assert not file.exists()
     with pytest.raises(InfrastructureError, match="Postgres is gone"):
-        rewards(lost)
+        rewards(lost, WHOLE_TASK)
 
 
 GRADES_NOTHING = """#!/bin/bash
@@ -349,10 +434,13 @@ cp "$PLACE/prepared.json" "${@: -1}"
 def verified(folder: Path, tmp_path: Path) -> Callable[[dict[str, Any] | None], Path]:
     """A function that runs test.sh, with a Python that grades nothing and hands out a report; its folder.
 
-    The folder has `logs`, `testbed` and, for /app, this repository.
+    The folder has `logs`, `testbed` and `app`, where our modules are.
     """
     (tmp_path / "logs/verifier").mkdir(parents=True)
-    (tmp_path / "app").symlink_to(ROOT)
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/evaluation").symlink_to(ROOT / "evaluation")
+    (tmp_path / "app/instances").symlink_to(ROOT / "instances")
+    shutil.copy(folder / "tests/task.json", tmp_path / "app")
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin/python").write_text(GRADES_NOTHING)
     (tmp_path / "bin/python").chmod(0o755)
@@ -407,7 +495,7 @@ def test_nobody_else_can_write_rewards_while_a_candidate_is_served(
 
 
 def test_in_another_container_nothing_is_graded(verified: Callable[..., Path], tmp_path: Path) -> None:
-    (tmp_path / "app").unlink()
+    shutil.rmtree(tmp_path / "app")
 
     place = verified(report(by_criterion({})))
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Turns the baseline into the reference.
+# Makes of the catalog what the instance asks for.
 set -euo pipefail
 cd /testbed
-git apply --whitespace=nowarn /solution/reference.patch
+git apply --whitespace=nowarn --directory=repository_before /solution/reference.patch

@@ -18,4 +18,4 @@ mkdir -p "$catalog"
 python evaluation/evaluation.py grade "$catalog" \
     --profile "${HOFAZ9_PROFILE:-quick}" --output "$logs/report.json"
 echo "exit status: $?"
-exec python -m evaluation.harbor.rewards "$logs/report.json" "$logs/reward.json"
+exec python -m evaluation.harbor.rewards task.json "$logs/report.json" "$logs/reward.json"
