@@ -85,7 +85,7 @@ def configuration(task: Task, wishes: Wishes) -> str:
     }
     images = {f"{role}_image": wishes.image_line(role, task) for role in ("solver", "verifier")}
     quoted = {name: json.dumps(value, ensure_ascii=False) for name, value in values.items()}
-    return Template(read(TEMPLATES / "task.toml")).substitute(quoted | images, testbed=TESTBED)
+    return Template(read(TEMPLATES / "configuration.toml")).substitute(quoted | images, testbed=TESTBED)
 
 
 def write_environment(task: Task, start: Path, folder: Path) -> None:

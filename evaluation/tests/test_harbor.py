@@ -112,6 +112,10 @@ def test_network_and_ready_images_are_a_callers_wish(folder: Path, tmp_path: Pat
     assert "docker_image" not in usual["environment"] | usual["verifier"]["environment"]
 
 
+def test_a_folder_holds_one_task(folder: Path) -> None:
+    assert list(folder.rglob("task.toml")) == [folder / "task.toml"], "readers of data sets look everywhere"
+
+
 def test_the_instruction_is_the_statement(folder: Path) -> None:
     assert (folder / "instruction.md").read_bytes() == (ROOT / "instances/statement.md").read_bytes()
 
