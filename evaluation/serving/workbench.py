@@ -187,7 +187,7 @@ class Workshop:
             tempfile.TemporaryDirectory(prefix="bench-", dir=self.folder) as folder,
             ForkServers(self.cleaner) as forkservers,
         ):
-            yield Workbench(services, self.cleaner, forkservers, Path(folder))
+            yield Workbench(services, self.cleaner, forkservers, passable(Path(folder)))
 
 
 @contextmanager
@@ -206,10 +206,20 @@ def open_workshop(mode: str = "embedded", sizes: Sequence[int] = ()) -> Iterator
         stack.enter_context(cleaned())
         cleaner = stack.enter_context(Cleaner())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hofaz9-run-")))
-        cleaner.folder(folder)
+        cleaner.folder(passable(folder))
         seeded = seeded_cluster(cleaner, fill)
         seed = partial(stack.enter_context, seeded) if sizes and mode == "embedded" else None
         yield Workshop(mode, cleaner, folder, seed)
+
+
+def passable(folder: Path) -> Path:
+    """A folder that other users may walk through and not list.
+
+    A candidate whose user is not ours gets at its own catalog so, also where root itself may not read
+    everything, as in a container.
+    """
+    folder.chmod(0o711)
+    return folder
 
 
 @contextmanager

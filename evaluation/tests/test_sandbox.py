@@ -179,3 +179,31 @@ def test_what_a_uid_leaves_is_swept() -> None:
     assert [len(numbers_of(table, uid)) for table in tables] == [0, 0, 0]
     assert not [path for place in places for path in place.glob(f"left-{uid}*")]
     assert Path("/etc").is_dir()
+
+
+SERVES_THE_BASELINE = """
+import sys
+from pathlib import Path
+from evaluation.candidates.folder import copied
+from evaluation.database.dataset import SIZES
+from evaluation.measure.work import fetch
+from evaluation.serving.workbench import open_workbench
+
+with open_workbench() as bench, bench.stage(SIZES["small"]) as stage:
+    served = copied(Path(sys.argv[1]), bench.folder / "served" / "repository_before")
+    with stage.serving(served) as server:
+        print(fetch(server, "/health")[0])
+"""
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not shutil.which("setpriv"),
+    reason="only root with setpriv can give up rights of root",
+)
+def test_root_with_the_rights_it_has_in_a_container_can_serve_a_candidate() -> None:
+    rights = "--bounding-set=-dac_read_search,-sys_admin"
+    command = ["setpriv", rights, sys.executable, "-c", SERVES_THE_BASELINE, str(ROOT / "repository_before")]
+
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+
+    assert done.stdout == "200\n", done.stderr
