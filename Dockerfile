@@ -38,7 +38,7 @@ ENTRYPOINT ["python", "evaluation/evaluation.py"]
 FROM evaluation AS verifier
 USER root
 ENTRYPOINT []
-RUN sed -n '/^# Services without Docker/,/^# Checks/p' requirements.txt | pip install --quiet --requirement /dev/stdin \
+RUN sed -n '/^# Services without Docker/,/^# [^S]/p' requirements.txt | pip install --quiet --requirement /dev/stdin \
     && chmod -R go-rwx instances repository_after repository_before tests
 
 # Where attempts are judged, as instances/HOFAZ9.list.json names it (`make testbed`): the repository with one commit,
