@@ -24,6 +24,7 @@ MISSED = Event()
 AT_ONCE = 250
 QUICK_S = 0.160
 JUST_LONG_S, LONG_S, SHORT_S, VERY_SHORT_S, SOON_S = 0.203, 0.25, 0.10, 0.02, 1.75
+SECONDS_S = 2.1
 STARTED_S = 0.03
 """What a request may need until it waits."""
 CLOSE_S, TRIES = 0.04, 5
@@ -302,6 +303,13 @@ def test_the_duration_of_a_request_that_was_held_up_is_the_whole_time(
     for one in held_up(forgetful, SLOW[slow](), seconds):
         fits = any(one.request.fits(line) for line in one.lines)
         assert fits, f"held up for {1000 * seconds:.0f} ms: {one.lines}"
+
+
+@pytest.mark.criterion("R16.2")
+def test_the_duration_of_a_request_that_takes_more_than_a_second_has_its_seconds(forgetful: Subject) -> None:
+    [slow] = held_up(forgetful, SLOW["details"](), SECONDS_S)
+
+    assert any(slow.request.fits(line) for line in slow.lines), f"held up for {SECONDS_S} s: {slow.lines}"
 
 
 @pytest.mark.criterion("R16.2")
