@@ -58,8 +58,9 @@ def evaluate(candidate: Path, settings: Settings, progress: Progress) -> Evaluat
     started_at = datetime.now(UTC)
     candidates = [checked_directory(BASELINE), checked_directory(candidate)]
     with prepared_workshop(settings, progress) as shop:
+        difference = shown_difference(BASELINE, candidate, shop.folder)
         before, after = measure(shop, candidates, settings, progress)
-    return judged(before, after, settings, started_at, difference=shown_difference(BASELINE, candidate))
+    return judged(before, after, settings, started_at, difference=difference)
 
 
 def grade(
@@ -101,7 +102,7 @@ def grade_one(
         folder = shop.folder / "candidates" / secrets.token_hex(4) / submission.name
         try:
             notes = submission.as_folder(folder)
-            difference = shown_difference(BASELINE, folder)
+            difference = shown_difference(BASELINE, folder, shop.folder)
             [measured] = recalled_or_measured(shop, [folder], settings, progress)
             return judged(before, measured, settings, started_at, None, notes, difference)
         except CandidateError as error:

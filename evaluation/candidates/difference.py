@@ -12,10 +12,13 @@ LONGEST = 300_000
 """A report holds so many characters of a patch; the reference's has 69 000."""
 
 
-def shown_difference(before: Path, after: Path) -> str | None:
-    """The beginning of a patch, for a report; None where it cannot be made, for no verdict depends on it."""
+def shown_difference(before: Path, after: Path, scratch: Path | None = None) -> str | None:
+    """The beginning of a patch, for a report; None where it cannot be made, for no verdict depends on it.
+
+    `scratch` is a folder that is removed also when this process is killed.
+    """
     try:
-        text = difference(before, after)
+        text = difference(before, after, scratch)
     except (EvaluationError, OSError):
         return None
     if len(text) <= LONGEST:
@@ -24,9 +27,9 @@ def shown_difference(before: Path, after: Path) -> str | None:
     return f"{whole_lines}\n\\ cut: the patch has {len(text):,} characters\n"
 
 
-def difference(before: Path, after: Path) -> str:
+def difference(before: Path, after: Path, scratch: Path | None = None) -> str:
     """The patch as git writes it, for `git apply` and `patch -p1`; headers of new files name both sides."""
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(prefix="difference-", dir=scratch) as name:
         repository, tree = Path(name) / "repository", Path(name) / "tree"
         output_of_git(Path(name), "init", "--quiet", "--bare", str(repository))
 

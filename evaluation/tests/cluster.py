@@ -28,14 +28,16 @@ DEADLINE_S = 150.0
 DASK = [sys.executable, "-m", "dask"]
 WORKER = [sys.executable, "-m", "evaluation.cluster.worker"]
 GRADE = [sys.executable, "evaluation/evaluation.py", "grade"]
+FAILS_AFTER_S = 6
 SETTINGS = Settings(size="small", with_load=False)
 
 
 def fails_at_import(reason: str) -> str:
-    """A patch whose candidate ends in its first line, which is found out when everything else is ready."""
+    """A patch whose candidate fails some seconds after it began: time enough to end its worker."""
     first, *_ = (BASELINE / "database.py").read_text().splitlines()
-    header = "diff --git a/database.py b/database.py\n--- a/database.py\n+++ b/database.py\n@@ -1 +1,2 @@\n"
-    return f"{header}+raise RuntimeError({reason!r})\n {first}\n"
+    header = "diff --git a/database.py b/database.py\n--- a/database.py\n+++ b/database.py\n@@ -1 +1,3 @@\n"
+    waits = f"__import__('time').sleep({FAILS_AFTER_S})"
+    return f"{header}+{waits}\n+raise RuntimeError({reason!r})\n {first}\n"
 
 
 def until(holds: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> Any:
