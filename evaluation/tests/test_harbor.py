@@ -1,4 +1,4 @@
-"""Task folders for Harbor: what they hold, what Harbor reads in them, and the rewards of a report."""
+"""Task folders for Harbor: what they hold, what Harbor reads in them, and how the verifier grades."""
 
 import json
 import os
@@ -7,8 +7,6 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +14,15 @@ import pytest
 
 from evaluation.candidates.difference import difference
 from evaluation.candidates.folder import content_digest, contents, copied
-from evaluation.criteria import HARDENING, criteria
-from evaluation.errors import InfrastructureError, UsageError
+from evaluation.errors import UsageError
 from evaluation.harbor.folders import TEMPLATES, Wishes, write_task
 from evaluation.harbor.rewards import rewards
 from evaluation.harbor.stages import stages_for
 from evaluation.harbor.tasks import ROOT, WHOLE, Task, read_tasks
-from evaluation.judge.cpu import CRITERION
-from evaluation.measure.settings import Settings
-from evaluation.pipeline import judged, unmeasured_candidate
-from evaluation.records import REQUIREMENTS, Measured, Outcome, Signal
-from evaluation.report.document import as_bytes, as_report
+from evaluation.pipeline import unmeasured_candidate
+from evaluation.tests.test_harbor_rewards import BASELINE, report
 from evaluation.tests.test_judge import by_criterion
 
-QUICK = Settings(with_load=False)
-BASELINE = by_criterion({"R08.3": "failed", "R12.4": "failed"})
 READ_BY_HARBOR = """
 import json, sys
 from harbor.models.task.task import Task
@@ -51,8 +43,6 @@ print(json.dumps(found))
 """
 NO_LISTS = ["", "[1]", "[]", "{}", "null", '[{"instance_id": "A"}]']
 NO_LISTS += [json.dumps([{"instance_id": "../A", "problem_statement": "", "patch": ""}])]
-WHOLE_TASK: dict[str, Any] = {"requirement": None, "tests": []}
-ENTRIES = ["reward", *REQUIREMENTS, "API", "hardening"]
 
 
 @pytest.fixture(scope="module")
@@ -67,18 +57,6 @@ def files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()
     }
-
-
-def report(after: Measured, ending: Outcome | None = None) -> dict[str, Any]:
-    """The report on a candidate, as it is read back from a file."""
-    found = judged(BASELINE, after, QUICK, datetime.now(UTC), ending)
-    read: dict[str, Any] = json.loads(as_bytes(as_report(found)))
-    return read
-
-
-def rewarded(report: dict[str, Any]) -> dict[str, float]:
-    """The rewards of a report on the whole task."""
-    return rewards(report, WHOLE_TASK)
 
 
 def test_there_is_one_folder_for_each_instance(tmp_path: Path) -> None:
@@ -334,94 +312,6 @@ def test_one_requirement_is_resolved_beside_what_held_before(
 def test_two_instances_of_one_name_are_refused() -> None:
     with pytest.raises(UsageError, match="hofaz9"):
         read_tasks([WHOLE, WHOLE])
-
-
-def test_a_resolved_candidate_gets_everything() -> None:
-    assert rewarded(report(by_criterion({}))) == dict.fromkeys(ENTRIES, 1.0)
-
-
-def test_each_requirement_has_an_entry_of_its_own() -> None:
-    found = rewarded(report(by_criterion({"R08.3": "failed", "R12.1": "error"})))
-
-    assert list(found) == ENTRIES
-    assert [name for name, value in found.items() if value == 0] == ["reward", "R08", "R12"]
-
-
-def test_hardening_is_a_share_and_decides_nothing() -> None:
-    found = rewarded(report(by_criterion({"R12.4": "failed"})))
-
-    held, total = (report(by_criterion({"R12.4": "failed"}))["hardening"][name] for name in ("held", "total"))
-    assert found.pop("hardening") == round(held / total, 4) == round((total - 1) / total, 4)
-    assert set(found.values()) == {1.0}
-
-
-def test_broken_behaviour_is_told_beside_the_requirements() -> None:
-    found = rewarded(report(by_criterion({"API.3": "failed"})))
-
-    assert [name for name, value in found.items() if value == 0] == ["reward", "API"]
-
-
-def test_hardening_of_the_api_is_hardening() -> None:
-    [name, *_] = [name for name, one in criteria().items() if not one.requirement and one.level == HARDENING]
-
-    found = rewarded(report(by_criterion({name: "failed"})))
-
-    assert [name for name, value in found.items() if value < 1] == ["hardening"]
-
-
-def test_a_candidate_that_tampers_gets_nothing() -> None:
-    cheat = replace(by_criterion({}), signals=(Signal("no_work", "GET /products"),))
-
-    assert rewarded(report(cheat)) == dict.fromkeys(ENTRIES, 0.0)
-
-
-def test_a_candidate_that_cannot_be_measured_gets_nothing() -> None:
-    broken = unmeasured_candidate("broken", BASELINE, ValueError("it has no main.py"))
-
-    assert rewarded(report(broken)) == dict.fromkeys(ENTRIES, 0.0)
-
-
-def test_a_cost_that_fails_counts_too() -> None:
-    costly = by_criterion({})
-    costly = replace(costly, cpu=(replace(costly.cpu[0], candidate_us=5000.0),))
-
-    found = rewarded(report(costly))
-
-    assert CRITERION.startswith("R01.")
-    assert [name for name, value in found.items() if value == 0] == ["reward", "R01"]
-
-
-@pytest.fixture
-def told(tmp_path: Path) -> Callable[[str], tuple[int, Path]]:
-    """A function that runs the program behind test.sh on the text of a report; its status and its file."""
-
-    def run(text: str) -> tuple[int, Path]:
-        (tmp_path / "report.json").write_text(text)
-        (tmp_path / "task.json").write_text(json.dumps(WHOLE_TASK))
-        paths = [str(tmp_path / name) for name in ("task.json", "report.json", "reward.json")]
-        command = [sys.executable, "-m", "evaluation.harbor.rewards", *paths]
-        return subprocess.run(command, cwd=ROOT).returncode, tmp_path / "reward.json"
-
-    return run
-
-
-def test_rewards_are_written_as_flat_numbers(told: Callable[[str], tuple[int, Path]]) -> None:
-    status, file = told(json.dumps(report(by_criterion({}))))
-
-    assert status == 0
-    assert json.loads(file.read_text()) == dict.fromkeys(ENTRIES, 1.0)
-
-
-@pytest.mark.parametrize("text", ["", "no_verdict"])
-def test_without_a_verdict_nothing_is_written(text: str, told: Callable[[str], tuple[int, Path]]) -> None:
-    lost = report(by_criterion({}), Outcome("no_verdict", "Postgres is gone"))
-
-    status, file = told(text and json.dumps(lost))
-
-    assert status == 2
-    assert not file.exists()
-    with pytest.raises(InfrastructureError, match="Postgres is gone"):
-        rewards(lost, WHOLE_TASK)
 
 
 GRADES_NOTHING = """#!/bin/bash

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from evaluation.candidates.folder import copied
 from evaluation.errors import CandidateError
 from evaluation.measure.work import fetch
 from evaluation.serving import sandbox
@@ -93,8 +94,7 @@ def test_a_candidate_can_read_neither_tests_nor_secrets(
 def test_a_program_of_the_candidate_gets_the_python_and_the_packages_of_the_candidate(
     stage: Stage, tmp_path: Path
 ) -> None:
-    starting = tmp_path / "starting"
-    shutil.copytree(ROOT / "repository_after", starting, ignore=shutil.ignore_patterns("__pycache__"))
+    starting = copied(ROOT / "repository_after", tmp_path / "starting")
     main = starting / "main.py"
     main.write_text(
         main.read_text() + "\nimport subprocess, sys\n"
