@@ -39,6 +39,10 @@ class View:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close(error)
+
+    def close(self, error: BaseException | None) -> None:
+        """The run has ended, or failed with this error."""
         if error is None:
             timeline.keep(self.kind, self.timeline, self.seconds())
 
@@ -103,10 +107,9 @@ class Events(View):
         self.tell("end", exit_status=status)
         return status
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        super().__exit__(kind, error, trace)
+    def close(self, error: BaseException | None) -> None:
+        """The error is an event, too."""
+        super().close(error)
         if error is not None:
             reason = str(error) if isinstance(error, EvaluationError) else f"{type(error).__name__}: {error}"
             self.tell("error", text=reason.removesuffix(": "))
@@ -153,11 +156,10 @@ class Bar(View):
         self.moving.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def close(self, error: BaseException | None) -> None:
+        """Take the bar away."""
         self.stop()
-        super().__exit__(kind, error, trace)
+        super().close(error)
 
     def move(self) -> None:
         """Move the bar with the time, until the run has ended."""
