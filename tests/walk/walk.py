@@ -198,6 +198,6 @@ class Walk(Reads):
         self.check("API.1", None if statuses == {200} else f"answered {sorted(statuses)}")
         stored = self.world.current([number])[number]
         self.model.write(number, stored)
-        wanted = [{**known, "name": name} for name in names]
+        wanted = [self.changed(known, {"name": name}) for name in names]
         wrong = [difference(stored, one) for one in wanted]
         self.check("API.5", wrong[-1] if all(wrong) else None)
