@@ -57,7 +57,8 @@ def test_a_report_holds_the_difference_between_baseline_and_candidate(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     measurements = [by_criterion({"R08.3": "failed"}), by_criterion({})]
-    monkeypatch.setattr(pipeline, "prepared_workshop", lambda *_: nullcontext())
+    shop = SimpleNamespace(folder=tmp_path)
+    monkeypatch.setattr(pipeline, "prepared_workshop", lambda *_: nullcontext(shop))
     monkeypatch.setattr(pipeline, "measure", lambda *_: measurements)
     patch = difference(BASELINE, REFERENCE)
 
@@ -67,7 +68,6 @@ def test_a_report_holds_the_difference_between_baseline_and_candidate(
 
     monkeypatch.setattr(pipeline, "recalled_or_measured", lambda *_: measurements[1:])
     submission = Submission("attempt", tmp_path, patch.encode())
-    shop = SimpleNamespace(folder=tmp_path)
 
     graded = pipeline.grade_one(cast(Workshop, shop), submission, measurements[0], QUICK, lambda _: None)
 
