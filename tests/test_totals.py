@@ -35,6 +35,22 @@ def test_the_total_is_at_most_a_minute_old(own: Subject) -> None:
 
 
 @pytest.mark.criterion("R11.2")
+def test_the_total_follows_products_that_pass_the_filter_no_longer(own: Subject) -> None:
+    own.sql("update products set is_active = not is_active where mod(id, 3) > 0")
+    own.sql("analyze products")
+    [(active, inactive)] = own.sql("select count(*) filter (where is_active), count(*) from products")
+    exact = {"true": active, "false": inactive - active}
+
+    def wrong_after(wait: Callable[[float], None]) -> dict[str, int]:
+        wait(LIFETIME_S + 1)
+        told = {value: own.json(f"/products?limit=1&is_active={value}")["total"] for value in exact}
+        return {value: told[value] for value in exact if abs(told[value] - exact[value]) > exact[value] / 4}
+
+    if wrong_after(lambda seconds: pass_time([own], seconds)):
+        assert not (wrong := wrong_after(time.sleep)), f"totals by is_active: {wrong}, and there are {exact}"
+
+
+@pytest.mark.criterion("R11.2")
 def test_a_total_that_is_counted_for_a_deep_page_counts_the_whole_listing(own: Subject) -> None:
     for page in itertools.islice(pages(own, "/products?limit=100"), 12):
         deep = page["next"]
