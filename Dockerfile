@@ -42,13 +42,15 @@ RUN sed -n '/^# Services without Docker/,/^# [^S]/p' requirements.txt | pip inst
     && chmod -R go-rwx instances repository_after repository_before tests
 
 # Where attempts are judged, as instances/HOFAZ9.list.json names it (`make testbed`): the repository with one commit,
-# and services from wheels.
+# and services from wheels. A smaller task begins with a baseline that some patches have changed.
 FROM evaluation AS testbed
+ARG BASE_PATCHES=""
 USER root
 ENTRYPOINT []
 WORKDIR /testbed
 RUN cp -r /app/. . \
     && pip install --quiet --requirement requirements.txt \
+    && for patch in $BASE_PATCHES; do git apply --directory=repository_before "$patch" || exit 1; done \
     && git init --quiet \
     && git add --all \
     && git commit --quiet --message "HOFAZ9"

@@ -5,7 +5,6 @@ BIN := $(VENV)/bin
 CANDIDATE ?= repository_after
 PROFILE ?= full
 PORT ?= 8000
-DEST ?= build/harbor
 # SAMPLE=N draws N of the mutants, alternatives or cheats; SEED says which.
 SEED ?= 0
 DRAW = $(if $(SAMPLE),--sample $(SAMPLE) --seed $(SEED))
@@ -15,7 +14,7 @@ TOLD = ; status=$$?; echo "exit status: $$status"; exit $$status
 unexport PYTEST_ADDOPTS PYTEST_PLUGINS PYTHONSAFEPATH PYTHONOPTIMIZE
 
 .DEFAULT_GOAL := help
-.PHONY: help evaluate grade test check serve patch mutants alternatives cheats series faults benchmark compose testbed harbor summary
+.PHONY: help evaluate grade test check serve patch mutants alternatives cheats series faults benchmark compose testbed instances harbor summary
 
 help: ## List the verbs
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -67,8 +66,11 @@ testbed: ## Build the images for SWE-bench-style harnesses: hofaz9-solver:1 to w
 	@docker build --target solver --tag hofaz9-solver:1 . && \
 		docker build --target testbed --tag hofaz9-testbed:1 . $(TOLD)
 
+instances: $(VENV)/ready ## Write small tasks, of one requirement or one regression each (DEST=DIR; default: build/instances)
+	@$(BIN)/python -m evaluation.proof.tasks $(or $(DEST),build/instances) $(TOLD)
+
 harbor: $(VENV)/ready ## Write a task folder for Harbor for each instance (DEST=DIR; default: build/harbor)
-	@$(BIN)/python -m evaluation.harbor $(DEST) $(TOLD)
+	@$(BIN)/python -m evaluation.harbor $(or $(DEST),build/harbor) $(TOLD)
 
 summary: ## Print the Markdown summary of the newest report, if there is one
 	@ls -t evaluation/reports/*/*.md 2>/dev/null | head -1 | xargs -r cat

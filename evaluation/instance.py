@@ -89,8 +89,13 @@ def untested_criteria(instance: dict[str, Any]) -> list[str]:
 
 def statement() -> str:
     """The problem statement: the contract, then all criteria by requirement."""
+    return contract_from("# ") + "\n\n".join(section(row) for row in requirements()) + "\n"
+
+
+def contract_from(heading: str) -> str:
+    """The contract from a heading on."""
     contract = read(FOLDER / "contract.md").replace("{packages}", "\n".join(packages()))
-    return contract + "\n\n".join(section(row) for row in requirements()) + "\n"
+    return contract[contract.index(heading) :]
 
 
 def packages() -> Iterator[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from evaluation.errors import RESOLVED, EvaluationError
 from evaluation.harbor.folders import Wishes, write_task
-from evaluation.harbor.tasks import committed, read_tasks
+from evaluation.harbor.tasks import WHOLE, read_tasks
 from evaluation.parser import Parser
 
 
@@ -20,9 +20,9 @@ def main() -> int:
         "--instances",
         nargs="+",
         type=Path,
-        default=committed(),
+        default=[WHOLE],
         metavar="FILE",
-        help="instances (default: instances/HOFAZ9.list.json and instances/steps/*.json)",
+        help="instances in the list form (default: instances/HOFAZ9.list.json)",
     )
     options.add_argument(
         "--no-network",

@@ -30,7 +30,7 @@ HARNESS = ("evaluation", "instances", "repository_after", "repository_before", "
 """The folders that a grading needs."""
 NEEDED = ("requirements.txt", "pyproject.toml")
 """The files that it needs beside them."""
-NOT_NEEDED = ("reports", "__pycache__", ".*_cache", "mutants.json", "HOFAZ9.list.json", "steps")
+NOT_NEEDED = ("reports", "__pycache__", ".*_cache", "mutants.json", "HOFAZ9.list.json")
 """What of the harness stays at home; `evaluation/tests` does too."""
 OTHER_PACKAGES = "# Suite and evaluation"
 """The heading in requirements.txt behind the packages that a candidate may use."""

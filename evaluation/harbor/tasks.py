@@ -1,4 +1,4 @@
-"""The instances that become tasks: the whole one, as a list of one, and those of one requirement each."""
+"""The instances that become tasks: the whole one, in a list of one, and smaller ones."""
 
 import json
 import re
@@ -13,7 +13,6 @@ from evaluation.errors import CandidateError, UsageError
 ROOT = Path(__file__).parents[2]
 BASELINE = ROOT / "repository_before"
 WHOLE = ROOT / "instances" / "HOFAZ9.list.json"
-STEPS = ROOT / "instances" / "steps"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """The ids that can be names of tasks and of folders."""
 
@@ -65,11 +64,6 @@ class Task:
         except CandidateError as error:
             raise UsageError(f"a patch of {self.instance_id} is of no use: {error}") from error
         return into
-
-
-def committed() -> list[Path]:
-    """The files of all instances in this repository."""
-    return [WHOLE, *sorted(STEPS.glob("*.json"))]
 
 
 def read_tasks(paths: list[Path]) -> list[Task]:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from evaluation.candidates.folder import content_digest
 from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError
 from evaluation.judge.cpu import is_cheap
@@ -37,13 +38,16 @@ SETTINGS = Settings(size="small", with_load=False)
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result for one patch: whether it is as expected, a summary, and the tests that failed."""
+    """The result for one patch: whether it is as expected, a summary, the tests that failed, and the digest
+    of the catalog that they failed on.
+    """
 
     name: str
     good: bool
     text: str
     killed_by: tuple[str, ...] = ()
     also_noticed_by: tuple[str, ...] = ()
+    content: str | None = None
 
 
 def main() -> int:
@@ -54,7 +58,8 @@ def main() -> int:
     parser.add_argument("--sample", type=int, metavar="N", help="run N of them, drawn by --seed")
     parser.add_argument("--seed", default="0", help="seed of --sample (default: 0)")
     parser.add_argument("--whole", action="store_true", help="mutants: run the whole suite on each mutant")
-    parser.add_argument("--write", action="store_true", help=f"mutants: write {MATRIX.relative_to(ROOT)}")
+    kept = MATRIX.relative_to(ROOT)
+    parser.add_argument("--write", action="store_true", help=f"mutants: keep the results in {kept}")
     defaults = ", ".join(f"{study.times} for {name}" for name, study in STUDIES.items())
     parser.add_argument("--times", type=int, help=f"gradings of each (default: {defaults})")
     options = parser.parse_intermixed_args()
@@ -89,8 +94,8 @@ def run_patches(parser: Parser, options: argparse.Namespace) -> int:
     findings = run_all(chosen, runs[options.kind])
     bad = [finding.name for finding in findings if not finding.good]
     if options.kind == "mutants":
-        if options.write and len(chosen) == len(every):
-            MATRIX.write_text(matrix(findings))
+        if options.write:
+            MATRIX.write_text(matrix(findings, [path.stem for path in every]))
         elif gone := sorted(set(json.loads(MATRIX.read_text())) - {path.stem for path in every}):
             bad.append(f"{MATRIX.relative_to(ROOT)} lists {', '.join(gone)}, which are not there")
     goals = {"mutants": "killed by a test of their own requirement", "alternatives": "resolved"}
@@ -135,7 +140,7 @@ def run_mutant(shop: Workshop, patch: Path, *, whole: bool, is_stopped: bool) ->
     summary = f"killed by {killers}" if own else "SURVIVED"
     summary += f", {errors} errors" if errors and not broken else ""
     summary += f", also noticed by {', '.join(others)}" if others else ""
-    return Finding(patch.stem, bool(own), summary, own, others)
+    return Finding(patch.stem, bool(own), summary, own, others, content_digest(folder))
 
 
 def found_costly(bench: Workbench, folder: Path) -> tuple[str, ...]:
@@ -172,18 +177,21 @@ def run_whole(shop: Workshop, patch: Path, is_expected: Callable[[Grading], bool
     return Finding(patch.stem, good, f"{found.outcome.name}{' as expected' if good else ''}: {reason}")
 
 
-def matrix(findings: list[Finding]) -> str:
-    """The kill matrix as JSON that diffs well."""
-    rows = {
+def matrix(findings: list[Finding], existing: list[str]) -> str:
+    """The kill matrix as JSON that diffs well: new rows, and the old ones of mutants that still exist."""
+    rows = {name: row for name, row in json.loads(MATRIX.read_text()).items() if name in existing}
+    rows |= {
         finding.name: {
             "requirement": finding.name[:3],
             "mutation": header(PATCHES / "mutants" / f"{finding.name}.patch", "Mutation"),
+            "content": finding.content,
             "killed_by": finding.killed_by,
             "also_noticed_by": finding.also_noticed_by,
         }
         for finding in findings
+        if finding.good
     }
-    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(dict(sorted(rows.items())), indent=2, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

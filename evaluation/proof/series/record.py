@@ -71,6 +71,11 @@ class Record:
             seen.get(name, UNKNOWN) != UNKNOWN for seen in self.tests.values()
         )
 
+    def is_seen(self, name: str) -> bool:
+        """Whether every test was run on a catalog, but those that failed before and behind it."""
+        unknown = {test for test, seen in self.tests.items() if seen.get(name, UNKNOWN) == UNKNOWN}
+        return "holds" in self.catalogs[name] and unknown <= self.failed_around(name).tests
+
     def keep_seen(self, name: str, seen: Seen) -> None:
         """Note which criteria hold and which tests passed, beside what was seen with the same files."""
         self.forget_others(name, seen.content)
