@@ -12,7 +12,7 @@ from evaluation.measure.settings import Settings
 from evaluation.pipeline import prepared_workshop
 from evaluation.proof.series.costs import Times, Work, times_of, work_of
 from evaluation.proof.series.record import Record
-from evaluation.proof.series.steps import Step, reverted, with_line
+from evaluation.proof.series.steps import Step, undone, with_line
 from evaluation.proof.series.verification import Effect, effect, seen_of, seen_partly, seen_whole
 from evaluation.serving.workbench import Workshop
 
@@ -125,7 +125,7 @@ def measure(series: Series, record: Record, names: Sequence[str]) -> None:
 
 
 def ablate(series: Series, scratch: Path, record: Record, names: Sequence[str]) -> None:
-    """Measure what the reference costs without each step, where git can take the step back."""
+    """Measure what the reference costs without what each step brings."""
     with services() as shop:
         for step in (one for one in series.steps if one.name in names):
             what, reason = without(shop, step, scratch / step.name)
@@ -136,7 +136,7 @@ def ablate(series: Series, scratch: Path, record: Record, names: Sequence[str]) 
 
 def without(shop: Workshop, step: Step, folder: Path) -> tuple[dict[str, Any] | None, str | None]:
     """The costs of the reference without a step, or the reason why they are not known."""
-    if reason := reverted(step, folder):
+    if reason := undone(step, folder):
         return None, reason
     try:
         return {"work": work_of(shop, folder), "times": asdict(times_of(shop, folder))}, None

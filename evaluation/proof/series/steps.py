@@ -12,7 +12,7 @@ from evaluation.candidates.git import git
 from evaluation.candidates.patches import apply_patch
 from evaluation.errors import UsageError
 from evaluation.pipeline import BASELINE, REFERENCE
-from evaluation.proof.patched import PATCHES
+from evaluation.proof.patched import PATCHES, header
 
 SERIES = PATCHES / "series"
 NAME = re.compile(r"(?P<number>\d\d)-((?P<requirement>R\d\d)-)?[a-z0-9-]+")
@@ -106,11 +106,18 @@ def change(step: Step) -> Change:
     return Change(body.count("diff --git "), len(added), len(removed))
 
 
-def reverted(step: Step, into: Path) -> str | None:
-    """Take one step back from a copy of the reference; the reason where git cannot.
+def undone(step: Step, into: Path) -> str | None:
+    """Write the reference without what a step brings; the reason where that is not possible.
 
-    Lines around those of the step may have changed: later steps stand beside it.
+    The mutants do that which a step names; where it names none, git takes the step back.
     """
+    if names := [name for name in header(step.path, "Undone by").split(", ") if name]:
+        latest = REFERENCE
+        for number, name in enumerate(names, 1):
+            folder = into if number == len(names) else into.with_name(f"{into.name}-{number}")
+            apply_patch(latest, (PATCHES / "mutants" / f"{name}.patch").read_bytes(), folder)
+            latest = folder
+        return None
     copied(REFERENCE, into)
     done = git(into, "apply", "--reverse", "-C0", "--whitespace=nowarn", str(step.path), GIT_DIR=os.devnull)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
