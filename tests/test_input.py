@@ -318,7 +318,9 @@ def test_a_header_that_is_oddly_spelled_is_no_error(api: Subject, name: str) -> 
                 sent = client.build_request("GET", path, headers=[(name.encode(), value)])
                 status = client.send(sent).status_code
 
-                assert status == 200, f"GET {path} with {name}: {value[:40]!r} was answered {status}"
+                # A list that has a star in it is none of the standard, and may be read as a star.
+                allowed = (200, 304) if name == "if-none-match" and b"*" in value else (200,)
+                assert status in allowed, f"GET {path} with {name}: {value[:40]!r} was answered {status}"
 
 
 @pytest.mark.criterion("API.5")
