@@ -82,7 +82,7 @@ def changes(number: int) -> list[str]:
     return [f'PUT /products/{product} {{"name": "Slow"}}' for product in range(1, number + 1)]
 
 
-TIMES = 60
+TIMES, USERS = 60, 500
 REVIEW = json.dumps({"author_id": 1, "rating": 4, "title": "t"})
 HELD = {
     "details": [f"/products/{number}" for number in range(721, 721 + TIMES)],
