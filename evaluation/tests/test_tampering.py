@@ -11,6 +11,7 @@ from evaluation.candidates.folder import copied
 from evaluation.candidates.patches import apply_patch
 from evaluation.database.dataset import SIZES
 from evaluation.errors import InfrastructureError
+from evaluation.measure import tampering
 from evaluation.measure.meter import metered
 from evaluation.measure.tampering import files_changed, look_for_tampering, roles_taken, signals_in_work
 from evaluation.measure.work import measure_work
@@ -133,6 +134,13 @@ for path in ({planted!r}, __file__):
     with contextlib.suppress(OSError), open(path, "a") as file:
         file.write(" ")
 """
+
+
+@pytest.fixture(autouse=True)
+def short_pause(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty seconds without a request are for tests of what a candidate does meanwhile."""
+    if "pages_a_second" not in request.fixturenames:
+        monkeypatch.setattr(tampering, "IDLE_SECONDS", 2)
 
 
 def work_and_signals(bench: Workbench, candidate: Path) -> tuple[tuple[WorkSample, ...], set[str]]:
