@@ -29,6 +29,7 @@ STARTED_S = 0.03
 """What a request may need until it waits."""
 CLOSE_S, TRIES = 0.04, 5
 """A busy machine takes longer than it is told to; so many tries are made to come close."""
+NOTHING_QUICK_S = 30.0
 
 
 def lines_about(subject: Subject, method: str, path: str, since: int = 0) -> list[str]:
@@ -280,11 +281,10 @@ def check_flags(subject: Subject, slow: str, seconds: float) -> None:
             break
         make_forget(subject)
         long += held_up(subject, SLOW[slow](), seconds)
-    shorts = [Sent("GET", f"/products/{next(UNASKED)}") for _ in range(4)]
-    short = held_up(subject, shorts, SHORT_S)
-    others = quick(subject, [f"/products/{next(UNASKED)}" for _ in range(10)])
-    unflagged = [one for one in (*short, *others) if one.request.elapsed_s < QUICK_S]
-    assert unflagged, "no request took less than 160 ms"
+    # On a busy machine nothing may be quick for a moment.
+    deadline = time.monotonic() + NOTHING_QUICK_S
+    while not (unflagged := quick_ones(subject)):
+        assert time.monotonic() < deadline, f"no request took less than 160 ms for {NOTHING_QUICK_S} s"
 
     # A flag may have any spelling: it is a word in the lines of all slow requests and of no quick one.
     common = frozenset.intersection(*(one.words for one in long))
@@ -292,6 +292,16 @@ def check_flags(subject: Subject, slow: str, seconds: float) -> None:
 
     told = [f"{1000 * one.request.elapsed_s:.0f} ms: {one.lines}" for one in (*long, *unflagged)]
     assert flag, "\n".join(["no word marks all slow requests and none of the quick ones", *told])
+
+
+def quick_ones(subject: Subject) -> list[Timed]:
+    """Requests that took less than 160 ms: some that were held up for a moment, and some that were not."""
+    shorts = [Sent("GET", f"/products/{next(UNASKED)}") for _ in range(4)]
+    short = held_up(subject, shorts, SHORT_S)
+    return [
+        *(one for one in short if one.request.elapsed_s < QUICK_S),
+        *quick(subject, [f"/products/{next(UNASKED)}" for _ in range(10)]),
+    ]
 
 
 @pytest.mark.criterion("R16.2")
