@@ -12,6 +12,14 @@ MOST_STATEMENTS = 50
 MOST_ROWS_OF_ONE_CATEGORY = 12_000
 """Either index is good enough: that of the category, or that of the inactive products."""
 
+FEW_ROWS = 200
+LISTED = {
+    "": "select count(*) from products where is_active",
+    "&is_active=false": "select count(*) from products where not is_active",
+    "&category_id=7": "select count(*) from products where is_active and category_id = 7",
+}
+"""How many products there are behind each filter."""
+
 
 @pytest.mark.criterion("R02.1")
 @pytest.mark.parametrize("limit", [5, 20, 100])
@@ -81,9 +89,11 @@ def test_the_last_pages_of_a_large_category_touch_no_more_buffers_than_the_first
 
 
 @pytest.mark.criterion("R11.1")
-@pytest.mark.parametrize("filters", ["", "&is_active=false", "&category_id=7"])
+@pytest.mark.parametrize("filters", list(LISTED))
 def test_the_total_is_not_counted_again_for_every_page(large: Subject, filters: str) -> None:
     first = large.json(f"/products?limit=1{filters}")
+    # Who counts looks at the whole listing. Who walks along the key passes products of other categories.
+    room = max(FEW_ROWS, large.sql(LISTED[filters])[0][0] / 2)
 
     for path in (f"/products?limit=2{filters}", first["next"]):
         with large.observer.counted() as spent:
@@ -91,4 +101,4 @@ def test_the_total_is_not_counted_again_for_every_page(large: Subject, filters: 
         plans = spent.plans()
         examined = sum(plan.rows_examined("products") for plan in plans)
 
-        assert examined < 200, f"{examined:.0f} rows of products looked at for a page of 2; {spent.explain()}"
+        assert examined < room, f"{examined:.0f} rows of products for a page of 2; {spent.explain()}"
