@@ -17,7 +17,7 @@ from evaluation.services import tied
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 2_400
-SHARES = 6
+SHARES = 4
 """More than this machine's two cores, because tests often wait."""
 SECONDS = {
     "timing": 156,
