@@ -1,9 +1,9 @@
 """The duration of every request is logged: R16."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from threading import Event
@@ -17,6 +17,7 @@ from tests.audit.tables import LIFETIME_S
 from tests.conftest import AUDITOR, WITHOUT_PROBE, Subject, holding_table, subject_on
 from tests.observing import until
 from tests.passing_time import pass_time
+from tests.waiting import cut_off
 
 DEADLINE_S, IMPATIENT_S = 5.0, 1.0
 MISSED = Event()
@@ -175,14 +176,19 @@ class Sent:
         return bodies.get(self.method)
 
 
-def held_up(subject: Subject, requests: list[Sent], seconds: float) -> list[Timed]:
-    """Send requests while nobody can read products, and let them wait for so long."""
+def held_up(
+    subject: Subject, requests: list[Sent], seconds: float, *, is_cut_off: bool = False
+) -> list[Timed]:
+    """Send requests while nobody can read products, and let them wait for so long.
 
-    def send(request: Sent) -> float:
+    Those that are cut off then lose their connections to Postgres, and get what they get.
+    """
+
+    def send(request: Sent) -> tuple[Sent, float]:
         started = time.perf_counter()
         answer = subject.http.request(request.method, request.target, json=request.body())
-        assert answer.status_code == request.status, f"{request}: {answer.status_code}"
-        return time.perf_counter() - started
+        assert is_cut_off or answer.status_code == request.status, f"{request}: {answer.status_code}"
+        return replace(request, status=answer.status_code), time.perf_counter() - started
 
     # What earlier requests have left to do does not wait in the place of these.
     assert until(lambda: subject.observer.counters.busy() == 0), "there is work without a request"
@@ -192,10 +198,12 @@ def held_up(subject: Subject, requests: list[Sent], seconds: float) -> list[Time
             running = [executor.submit(send, request) for request in requests]
             assert until(lambda: waiting() >= len(requests)), f"{waiting()} of {len(requests)} requests wait"
             time.sleep(seconds)
-        times = [one.result() for one in running]
+            if is_cut_off:
+                cut_off(subject)
+        answered = [one.result() for one in running]
     for request in requests:
         subject.audit.note_held(request.target.partition("?")[0], seconds)
-    return [timed(subject, *pair, before, seconds) for pair in zip(requests, times, strict=True)]
+    return [timed(subject, *one, before, seconds) for one in answered]
 
 
 def quick(subject: Subject, paths: list[str]) -> list[Timed]:
@@ -273,8 +281,16 @@ def test_slow_requests_are_flagged_without_the_probe(blocked_stage: Stage, candi
         check_flags(subject, "all-kinds", LONG_S)
 
 
-def check_flags(subject: Subject, slow: str, seconds: float) -> None:
-    """A word marks the lines of requests that take so long, and of none that is quick."""
+@pytest.mark.criterion("R16.3")
+def test_slow_requests_that_fail_are_flagged_like_all_others(own: Subject) -> None:
+    own.audit.may_fail = True
+    reads = [one for one in SLOW["all-kinds"]() if one.method == "GET"]
+
+    check_flags(own, "details", LONG_S, held_up(own, reads, LONG_S, is_cut_off=True))
+
+
+def check_flags(subject: Subject, slow: str, seconds: float, others: Sequence[Timed] = ()) -> None:
+    """A word marks the lines of requests that take so long, and of others; and of none that is quick."""
     long = held_up(subject, SLOW[slow](), seconds)
     for _ in range(TRIES):
         if min(one.request.elapsed_s for one in long) < seconds + CLOSE_S:
@@ -287,10 +303,10 @@ def check_flags(subject: Subject, slow: str, seconds: float) -> None:
         assert time.monotonic() < deadline, f"no request took less than 160 ms for {NOTHING_QUICK_S} s"
 
     # A flag may have any spelling: it is a word in the lines of all slow requests and of no quick one.
-    common = frozenset.intersection(*(one.words for one in long))
+    common = frozenset.intersection(*(one.words for one in (*long, *others)))
     flag = common - frozenset().union(*(one.words for one in unflagged))
 
-    told = [f"{1000 * one.request.elapsed_s:.0f} ms: {one.lines}" for one in (*long, *unflagged)]
+    told = [f"{1000 * one.request.elapsed_s:.0f} ms: {one.lines}" for one in (*long, *others, *unflagged)]
     assert flag, "\n".join(["no word marks all slow requests and none of the quick ones", *told])
 
 
