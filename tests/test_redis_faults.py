@@ -3,6 +3,7 @@
 import socket
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from evaluation.serving.logins import RIGHTS
 from evaluation.serving.workbench import Stage, Workbench
 from tests.audit.bodies import wrong_total
 from tests.burst import burst
-from tests.conftest import EMPTY_CATEGORY, Subject, subject_on
+from tests.conftest import EMPTY_CATEGORY, Subject, holding_table, subject_on
 from tests.faulty_redis import FaultyRedis, refusing_url
 from tests.observing import until
 
@@ -24,6 +25,7 @@ BOOKKEEPING_BYTES, HEAD_BYTES = 256, 64
 AWAY_S, LONG_AWAY_S, BACK_S = 0.5, 1.5, 5.0
 TIMES = count(1)
 SOON_S, TRIES = 2.0, 3
+OF_KILLED, KILLED_S = "/products?limit=9&category_id=7", 10.0
 WRITES_AGAIN = ("+@write", *(rule for rule in RIGHTS if rule.startswith("-") and rule != "-select"))
 
 
@@ -74,6 +76,22 @@ def test_a_load_that_failed_is_not_remembered(own: Subject) -> None:
 
         assert all(status.startswith("5") for outcomes in failed for status in outcomes), failed
         assert len(own.json(path)["items"]) == limit
+
+
+@pytest.mark.criterion("R08.10")
+def test_a_load_whose_process_was_killed_holds_up_no_other_process(own: Subject) -> None:
+    own.audit.may_fail = True
+    with ThreadPoolExecutor(1) as executor, subject_on(own.stage, own.server.directory) as killed:
+        with holding_table(own) as waiting:
+            asked = executor.submit(burst, killed.server.port, [OF_KILLED], KILLED_S)
+            assert until(lambda: waiting() >= 1), "the listing was not loaded"
+            killed.server.process.kill()
+            asked.result()
+        started = time.monotonic()
+
+        assert own.json(OF_KILLED)["items"]
+
+        assert time.monotonic() - started < KILLED_S, "who asked next waited for the process that was killed"
 
 
 @pytest.mark.criterion("R08.12")
