@@ -48,8 +48,9 @@ The folder `repository_before` is a product catalog over HTTP, written with Fast
 meet one requirement, {requirement}, and do not change what it answers. Hand in the changed folder, or a patch
 of it.
 
-It meets {done}. Of what is listed below, everything that holds now must hold afterwards, and every specified
-criterion of {requirement} as well. Hardening is judged and reported, and decides nothing.
+It meets {done}.
+Of what is listed below, everything that holds now must hold afterwards, and every specified criterion of
+{requirement} as well. Hardening is judged and reported, and decides nothing.
 
 """
 REGRESSION = """\
@@ -91,27 +92,38 @@ def main() -> int:
 
 
 def step_rows(scratch: Path) -> Iterator[Row]:
-    """A task for each step towards a requirement whose catalogs, before and after it, were seen."""
+    """A task for each step towards a requirement whose catalogs, before and after it, were seen.
+
+    Its tests are those of the requirements that it speaks of: what else a step turns green may stay red.
+    """
     series = steps()
     folders = build(scratch, series)
     record = Record([START, *(step.name for step in series)])
     for number, step in enumerate(series):
         before, after = folders[number : number + 2]
         if step.requirement and is_seen(record, before) and is_seen(record, after):
-            statement = step_statement(step.requirement, series[:number])
-            start = Start(before, tuple(one.path for one in series[:number]))
-            lists = [
-                {
-                    test
-                    for test, seen in record.tests.items()
-                    if (seen[before.name], seen[after.name]) == wanted
-                }
+            earlier = series[:number]
+            start = Start(before, tuple(one.path for one in earlier))
+            judged = tests_of({API, step.requirement, *(str(one.requirement) for one in earlier)})
+            failing, passing = (
+                {test for test in judged if seen_on(record, test, before, after) == wanted}
                 for wanted in ((FAILED, PASSED), (PASSED, PASSED))
-            ]
-            yield {
-                **row(f"HOFAZ9-{step.requirement}", statement, start, after, *lists),
-                "requirement": step.requirement,
-            }
+            )
+            statement = step_statement(step.requirement, earlier)
+            made = row(f"HOFAZ9-{step.requirement}", statement, start, after, failing, passing)
+            yield {**made, "requirement": step.requirement}
+
+
+def tests_of(judged: set[str]) -> set[str]:
+    """The tests of some requirements, API among them."""
+    criteria = json.loads(read(INSTANCE))["criteria"].items()
+    return {test for name, tests in criteria for test in tests if name.partition(".")[0] in judged}
+
+
+def seen_on(record: Record, test: str, *folders: Path) -> tuple[str | None, ...]:
+    """What a test gave on some catalogs."""
+    letters = record.tests.get(test, {})
+    return tuple(letters.get(folder.name) for folder in folders)
 
 
 def is_seen(record: Record, folder: Path) -> bool:

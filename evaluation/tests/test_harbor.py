@@ -246,7 +246,7 @@ def step(tmp_path: Path) -> dict[str, Any]:
         "base_content": content_digest(folders[1]),
         "patch": difference(*folders[1:]),
         "FAIL_TO_PASS": ["test of R08.3"],
-        "PASS_TO_PASS": ["test of R06.1"],
+        "PASS_TO_PASS": ["test of API.2", "test of R06.1"],
     }
 
 
@@ -268,7 +268,7 @@ def test_an_instance_of_one_requirement_begins_where_its_patches_lead(
     assert tomllib.loads((written / "task.toml").read_text())["task"]["name"] == "hofaz9/hofaz9-r08"
     assert json.loads((written / "tests/task.json").read_text()) == {
         "requirement": "R08",
-        "tests": ["test of R08.3", "test of R06.1"],
+        "tests": ["test of R08.3", "test of API.2", "test of R06.1"],
     }
 
 
@@ -296,7 +296,11 @@ def test_an_instance_that_does_not_fit_its_patches_is_refused(
 
 @pytest.mark.parametrize(
     ("broken", "reward"),
-    [([], 1), (["R12.1"], 1), (["R08.3"], 0), (["R08.1"], 0), (["R06.1"], 0), (["API.2"], 0), (["R08.6"], 1)],
+    [
+        *(([], 1), (["R12.1"], 1), (["R08.3"], 0), (["R08.1"], 0), (["R06.1"], 0), (["R08.6"], 1)),
+        # Of the API, what held before must hold: a later step may have to mend the rest.
+        *((["API.2"], 0), (["API.6"], 1)),
+    ],
 )
 def test_one_requirement_is_resolved_beside_what_held_before(
     broken: list[str], reward: float, step: dict[str, Any], tmp_path: Path
