@@ -74,20 +74,23 @@ class Start:
 
 
 def main() -> int:
-    """Write both files into a folder, and say how many tasks they hold; return 0."""
+    """Write both files into a folder, and say how many tasks they hold; return 0, or 64 for no folder."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="where the files go")
     folder = parser.parse_args().folder
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"{folder} is no folder that can be written: {error}")
     mutants = sorted((PATCHES / "mutants").glob("*.patch"))
     with tempfile.TemporaryDirectory(prefix="hofaz9-tasks-") as scratch:
         for name, found, of in (
             ("steps", step_rows(Path(scratch) / "series"), len(steps()) - 1),
             ("regressions", regression_rows(Path(scratch) / "mutants", mutants), len(mutants)),
         ):
-            rows = list(found)
-            write(folder / f"{name}.list.json", dumped(rows))
-            print(f"{folder / name}.list.json: {len(rows)} tasks, of {of} {name}")
+            path, rows = folder / f"{name}.list.json", list(found)
+            write(path, dumped(rows))
+            print(f"{path}: {len(rows)} tasks, of {of} {name}")
     return 0
 
 
