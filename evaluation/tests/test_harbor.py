@@ -6,22 +6,16 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from evaluation.candidates.difference import difference
-from evaluation.candidates.folder import content_digest, contents, copied
+from evaluation.candidates.folder import contents
 from evaluation.errors import UsageError
 from evaluation.harbor.folders import TEMPLATES, Wishes, write_task
-from evaluation.harbor.rewards import rewards
 from evaluation.harbor.stages import stages_for
 from evaluation.harbor.tasks import ROOT, WHOLE, Task, read_tasks
-from evaluation.pipeline import unmeasured_candidate
-from evaluation.tests.test_harbor_rewards import BASELINE, report
-from evaluation.tests.test_judge import by_criterion
 
 READ_BY_HARBOR = """
 import json, sys
@@ -230,175 +224,9 @@ def test_a_file_without_an_instance_is_refused(text: str, tmp_path: Path) -> Non
         read_tasks([tmp_path / "list.json"])
 
 
-@pytest.fixture
-def step(tmp_path: Path) -> dict[str, Any]:
-    """An instance of one requirement: it begins where one patch has led, and asks for the next one."""
-    folders = [copied(ROOT / "repository_before", tmp_path / name) for name in ("zero", "one", "two")]
-    for folder in folders[1:]:
-        (folder / "first.py").write_text("FIRST = 1\n")
-    (folders[2] / "crud.py").write_text("SECOND = 2\n")
-    (tmp_path / "01.patch").write_text("Step: the first\n\n" + difference(*folders[:2]))
-    return {
-        "instance_id": "hofaz9-R08",
-        "problem_statement": "# Listings are cached\n",
-        "requirement": "R08",
-        "base_patches": [str(tmp_path / "01.patch")],
-        "base_content": content_digest(folders[1]),
-        "patch": difference(*folders[1:]),
-        "FAIL_TO_PASS": ["test of R08.3"],
-        "PASS_TO_PASS": ["test of API.2", "test of R06.1"],
-    }
-
-
-def written_step(step: dict[str, Any], place: Path) -> Path:
-    """The task folder of an instance of one requirement."""
-    (place / "R08.json").write_text(json.dumps(step))
-    [task] = read_tasks([place / "R08.json"])
-    return write_task(task, place / "tasks")
-
-
-def test_an_instance_of_one_requirement_begins_where_its_patches_lead(
-    step: dict[str, Any], tmp_path: Path
-) -> None:
-    written = written_step(step, tmp_path)
-
-    start = contents(written / "environment/repository_before")
-    assert start == contents(tmp_path / "one")
-    assert "SECOND" not in "".join(path.read_text() for path in (written / "environment").rglob("*.py"))
-    assert tomllib.loads((written / "task.toml").read_text())["task"]["name"] == "hofaz9/hofaz9-r08"
-    assert json.loads((written / "tests/task.json").read_text()) == {
-        "requirement": "R08",
-        "tests": ["test of R08.3", "test of API.2", "test of R06.1"],
-    }
-
-
-def test_its_solution_makes_the_next_step(step: dict[str, Any], tmp_path: Path) -> None:
-    written = written_step(step, tmp_path)
-    write_copy(tmp_path / "one", tmp_path / "testbed/repository_before")
-
-    solve(written, tmp_path / "testbed")
-
-    assert contents(tmp_path / "testbed/repository_before") == contents(tmp_path / "two")
-
-
-@pytest.mark.parametrize(
-    ("field", "value", "message"),
-    [("base_content", "0" * 64, "another catalog"), ("patch", "+nothing\n", "is of no use")],
-)
-def test_an_instance_that_does_not_fit_its_patches_is_refused(
-    field: str, value: str, message: str, step: dict[str, Any], tmp_path: Path
-) -> None:
-    with pytest.raises(UsageError, match=message):
-        written_step({**step, field: value}, tmp_path)
-
-    assert not list((tmp_path / "tasks").glob("*/task.toml"))
-
-
-@pytest.mark.parametrize(
-    ("broken", "reward"),
-    [
-        *(([], 1), (["R12.1"], 1), (["R08.3"], 0), (["R08.1"], 0), (["R06.1"], 0), (["R08.6"], 1)),
-        # Of the API, what held before must hold: a later step may have to mend the rest.
-        *((["API.2"], 0), (["API.6"], 1)),
-    ],
-)
-def test_one_requirement_is_resolved_beside_what_held_before(
-    broken: list[str], reward: float, step: dict[str, Any], tmp_path: Path
-) -> None:
-    task = json.loads((written_step(step, tmp_path) / "tests/task.json").read_text())
-
-    found = rewards(report(by_criterion(dict.fromkeys(broken, "failed"))), task)
-
-    assert found["reward"] == reward
-    assert found["R12"] == (0 if "R12.1" in broken else 1)
-
-
 def test_two_instances_of_one_name_are_refused() -> None:
     with pytest.raises(UsageError, match="hofaz9"):
         read_tasks([WHOLE, WHOLE])
-
-
-GRADES_NOTHING = """#!/bin/bash
-if [ "$1" != evaluation/evaluation.py ]; then exec "$REAL_PYTHON" "$@"; fi
-set -e
-echo "$@" > "$PLACE/asked"
-ls -A "$3" > "$PLACE/handed_in"
-stat -c %a "$PLACE/logs" > "$PLACE/mode"
-cp "$PLACE/prepared.json" "${@: -1}"
-"""
-
-
-@pytest.fixture
-def verified(folder: Path, tmp_path: Path) -> Callable[[dict[str, Any] | None], Path]:
-    """A function that runs test.sh, with a Python that grades nothing and hands out a report; its folder.
-
-    The folder has `logs`, `testbed` and `app`, where our modules are.
-    """
-    (tmp_path / "logs/verifier").mkdir(parents=True)
-    (tmp_path / "app").mkdir()
-    (tmp_path / "app/evaluation").symlink_to(ROOT / "evaluation")
-    (tmp_path / "app/instances").symlink_to(ROOT / "instances")
-    shutil.copy(folder / "tests/task.json", tmp_path / "app")
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin/python").write_text(GRADES_NOTHING)
-    (tmp_path / "bin/python").chmod(0o755)
-    program = (folder / "tests/test.sh").read_text()
-    for name in ("logs", "testbed", "app"):
-        program = program.replace(f"/{name}", f"{tmp_path}/{name}")
-    environment = {
-        "PATH": f"{tmp_path}/bin:{os.environ['PATH']}",
-        "REAL_PYTHON": sys.executable,
-        "PLACE": str(tmp_path),
-    }
-
-    def run(report: dict[str, Any] | None) -> Path:
-        if report:
-            (tmp_path / "prepared.json").write_text(json.dumps(report))
-        subprocess.run(["bash", "-c", program], env=environment)
-        return tmp_path
-
-    return run
-
-
-def test_the_verifier_grades_what_was_handed_in(verified: Callable[..., Path], tmp_path: Path) -> None:
-    write_copy(ROOT / "repository_before", tmp_path / "testbed/repository_before")
-
-    place = verified(report(by_criterion({})))
-
-    assert "main.py" in (place / "handed_in").read_text()
-    assert f"grade {place}/testbed/repository_before --profile quick" in (place / "asked").read_text()
-    assert json.loads((place / "logs/verifier/reward.json").read_text())["reward"] == 1
-
-
-def test_a_catalog_that_was_removed_is_graded_as_an_empty_folder(verified: Callable[..., Path]) -> None:
-    gone = unmeasured_candidate("repository_before", BASELINE, ValueError("it has no main.py"))
-
-    place = verified(report(gone))
-
-    assert (place / "handed_in").read_text() == ""
-    assert json.loads((place / "logs/verifier/reward.json").read_text())["reward"] == 0
-
-
-def test_nobody_else_can_write_rewards_while_a_candidate_is_served(
-    verified: Callable[..., Path], tmp_path: Path
-) -> None:
-    (tmp_path / "logs/verifier").chmod(0o777)
-    for name in ("reward.json", "reward.txt"):
-        (tmp_path / "logs/verifier" / name).write_text("1")
-
-    place = verified(None)
-
-    assert (place / "mode").read_text() == "700\n"
-    assert [path.name for path in (place / "logs/verifier").glob("reward*")] == [], "there was no verdict"
-
-
-def test_in_another_container_nothing_is_graded(verified: Callable[..., Path], tmp_path: Path) -> None:
-    shutil.rmtree(tmp_path / "app")
-
-    place = verified(report(by_criterion({})))
-
-    assert not (place / "asked").exists()
-    assert not (place / "logs/verifier/reward.json").exists()
 
 
 @pytest.fixture(scope="module")
