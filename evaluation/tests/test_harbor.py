@@ -1,4 +1,4 @@
-"""Task folders for Harbor: what they hold, what Harbor reads in them, and how the verifier grades."""
+"""Task folders for Harbor: what they hold, and what Harbor reads in them."""
 
 import json
 import os
