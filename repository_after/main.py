@@ -21,7 +21,7 @@ from .docs import install_docs
 from .errors import REFUSALS, install_error_handlers, not_found
 from .fast_path import Catalog, PageResponse, known_queries
 from .http_cache import ConditionalMiddleware
-from .models import Category
+from .models import Category, Review
 from .schemas import (
     CategoryOut,
     Id,
@@ -95,7 +95,7 @@ async def list_products(
     is_active: bool = True,
     cursor: Annotated[int, Query(ge=0, le=MAX_ID)] = 0,
 ) -> Response:
-    async def load_items() -> tuple[list[crud.Json], bool]:
+    async def load_items() -> tuple[list[crud.Json], int | None]:
         async with SessionLocal() as db:
             return await crud.get_products(
                 db, cursor=cursor, limit=limit, category_id=category_id, is_active=is_active
@@ -115,9 +115,9 @@ async def list_products(
         query: dict[str, str] = {"limit": str(limit), "is_active": str(is_active).lower()}
         if category_id is not None:
             query["category_id"] = str(category_id)
-        next_path = f"/products?{urlencode({**query, 'cursor': items[-1]['id']})}" if more else None
-        # R01: what comes from our own tables is not validated again, 785 reviews a page.
-        return Listing(to_json({"items": items, "total": total, "next": next_path}), total)
+        next_path = f"/products?{urlencode({**query, 'cursor': more})}" if more else None
+        rest = b',"total":%d,"next":%b}' % (total, to_json(next_path))
+        return Listing(b"".join([b'{"items":', *list_of(items), rest]), total)
 
     total_key = f"{category_id}:{is_active}"
     wanted = Wanted(f"{total_key}:{limit}:{cursor}", total_key, load)
@@ -126,23 +126,23 @@ async def list_products(
 
 
 @app.get("/products/batch", response_model=list[ProductOut])
-async def batch_products(db: Db, ids: IdList) -> list[crud.Json]:
-    return await crud.get_products_by_ids(db, split_ids(ids))
+async def batch_products(db: Db, ids: IdList) -> Response:
+    return ready(b"".join(list_of(await crud.get_products_by_ids(db, split_ids(ids)))))
 
 
 @app.get("/products/{product_id}", response_model=ProductOut)
-async def read_product(db: Db, product_id: Id) -> crud.Json | Response:
-    return await crud.get_product(db, product_id) or not_found("product")
+async def read_product(db: Db, product_id: Id) -> Response:
+    return ready(await crud.get_product(db, product_id))
 
 
 @app.post("/products", response_model=ProductOut, status_code=201)
-async def create_product(db: WritingDb, new: ProductCreate) -> crud.Json:
-    return await crud.create_product(db, new)
+async def create_product(db: WritingDb, new: ProductCreate) -> Response:
+    return ready(await crud.create_product(db, new), 201)
 
 
 @app.put("/products/{product_id}", response_model=ProductOut)
-async def update_product(db: WritingDb, product_id: Id, change: ProductUpdate) -> crud.Json | Response:
-    return await crud.update_product(db, product_id, change) or not_found("product")
+async def update_product(db: WritingDb, product_id: Id, change: ProductUpdate) -> Response:
+    return ready(await crud.update_product(db, product_id, change))
 
 
 @app.delete("/products/{product_id}", status_code=204)
@@ -151,5 +151,19 @@ async def delete_product(db: WritingDb, product_id: Id) -> Response:
 
 
 @app.post("/products/{product_id}/reviews", response_model=ReviewOut, status_code=201)
-async def create_review(db: WritingDb, product_id: Id, new: ReviewCreate) -> crud.Json | Response:
+async def create_review(db: WritingDb, product_id: Id, new: ReviewCreate) -> Review | Response:
     return await crud.create_review(db, product_id, new) or not_found("product")
+
+
+def list_of(items: list[crud.Json]) -> list[bytes]:
+    """The pieces of a list in JSON."""
+    # R01: to be joined only once, for a page is half a megabyte.
+    pieces = [piece for item in items for piece in (b",", item)]
+    return [b"[", *pieces[1:], b"]"]
+
+
+def ready(body: crud.Json | None, status: int = 200) -> Response:
+    """What was made from our own tables, and so is not validated again; 404 where it is None."""
+    if body is None:
+        return not_found("product")
+    return Response(body, status, media_type="application/json")

@@ -3,8 +3,9 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import DateTime, ForeignKey, Index, Numeric, String, Text, func, join
-from sqlalchemy.orm import Mapped, column_property, mapped_column, relationship
+from sqlalchemy import DateTime, ForeignKey, Index, Numeric, String, Text, cast, func, select, true
+from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from .database import Base
 
@@ -48,8 +49,10 @@ class Product(Base):
     inventory_rows: Mapped[list["Inventory"]] = relationship(
         lazy="raise", order_by="Inventory.id", viewonly=True
     )
-    reviews: Mapped[list["ReviewWithAuthor"]] = relationship(
-        lazy="raise", order_by="ReviewWithAuthor.id", viewonly=True
+    reviews: Mapped["ReviewsOfProduct | None"] = relationship(
+        lazy="raise",
+        primaryjoin=lambda: Product.id == foreign(ReviewsOfProduct.product_id),
+        viewonly=True,
     )
 
     # R10: a filtered page is one stretch of one index, wherever the walk has got to.
@@ -83,15 +86,45 @@ class Review(Base):
     body: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())
 
+    author: Mapped[User] = relationship(lazy="raise")
 
-class ReviewWithAuthor(Base):
-    """A review as it is read."""
 
-    # R01: one object made of two rows, where a page has 785 of each.
-    __table__ = join(Review.__table__, User.__table__)
+author = select(User.id, User.name, User.location).correlate(User).lateral("author")
+review = (
+    select(
+        Review.id,
+        Review.rating,
+        Review.title,
+        Review.body,
+        Review.created_at,
+        author.table_valued().label("author"),
+    )
+    .correlate(Review, author)
+    .lateral("review")
+)
+reviews_as_json = func.json_agg(aggregate_order_by(review.table_valued(), Review.id))
 
-    id: Mapped[int] = column_property(Review.__table__.c.id)
-    rating: Mapped[int]
-    author_id: Mapped[int] = column_property(Review.__table__.c.author_id, User.__table__.c.id)
-    author_name: Mapped[str] = column_property(User.__table__.c.name)
-    author_location: Mapped[str] = column_property(User.__table__.c.location)
+
+class ReviewsOfProduct(Base):
+    """All reviews of one product with their authors, as JSON."""
+
+    # R01: Postgres writes 785 reviews a page as JSON in less time than it takes to load them as objects.
+    __table__ = (
+        select(
+            Review.product_id,
+            func.count().label("review_count"),
+            func.sum(Review.rating).label("rating_sum"),
+            func.convert_to(cast(reviews_as_json, Text), "UTF8").label("json"),
+        )
+        .join(User)
+        .join(author, true())
+        .join(review, true())
+        .group_by(Review.product_id)
+        .subquery("reviews_of_products")
+    )
+    __mapper_args__ = {"primary_key": [__table__.c.product_id]}  # noqa: RUF012
+
+    product_id: Mapped[int]
+    review_count: Mapped[int]
+    rating_sum: Mapped[int]
+    json: Mapped[bytes]

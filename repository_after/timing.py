@@ -56,7 +56,8 @@ class PendingLines:
             made = logger.makeRecord(logger.name, logging.INFO, __file__, 0, "", (), None)
             for line in lines:
                 record = object.__new__(type(made))
-                record.__dict__.update(made.__dict__, msg=line)
+                record.__dict__ = made.__dict__.copy()
+                record.msg = line
                 logger.handle(record)
 
 

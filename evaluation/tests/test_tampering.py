@@ -158,7 +158,7 @@ def test_a_driver_that_asks_for_types_on_every_new_connection_gives_no_signal(
     legitimate = copied(REFERENCE, tmp_path / "legitimate")
     database = legitimate / "database.py"
     text = database.read_text().replace("import make_url", "import Enum, NullPool, event, make_url")
-    start, end = text.index("    pool_size=20"), text.index(")\nSessionLocal")
+    start, end = text.index("    pool_size=WRITERS"), text.index(")\nSessionLocal")
     database.write_text(text[:start] + "    poolclass=NullPool,\n" + text[end:] + ASKS_ABOUT_TYPES)
 
     work, signals = work_and_signals(bench, legitimate)
