@@ -3,7 +3,7 @@
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import DateTime, ForeignKey, Index, Numeric, String, Text, cast, func, select, true
+from sqlalchemy import DateTime, ForeignKey, Index, Numeric, String, Text, cast, func, literal, select, true
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
@@ -102,7 +102,8 @@ review = (
     .correlate(Review, author)
     .lateral("review")
 )
-reviews_as_json = func.json_agg(aggregate_order_by(review.table_valued(), Review.id))
+in_order = aggregate_order_by(literal(","), Review.id)
+review_as_json = cast(func.row_to_json(review.table_valued()), Text)
 
 
 class ReviewsOfProduct(Base):
@@ -114,7 +115,7 @@ class ReviewsOfProduct(Base):
             Review.product_id,
             func.count().label("review_count"),
             func.sum(Review.rating).label("rating_sum"),
-            func.convert_to(cast(reviews_as_json, Text), "UTF8").label("json"),
+            func.convert_to("[" + func.string_agg(review_as_json, in_order) + "]", "UTF8").label("json"),
         )
         .join(User)
         .join(author, true())

@@ -1,11 +1,13 @@
 """Refits the committed patches to changed catalogs: `python -m evaluation.proof.refit COMMIT`.
 
-COMMIT holds the catalogs that the patches still fit. Each patch is merged with what changed since; the ones
-that git cannot merge are named and stay as they are. In the series every step takes up what changed of the
+COMMIT holds the catalogs that the patches still fit. Each patch is merged with what changed since, by lines
+and where these conflict by words; read what was merged by words. The patches that cannot be merged are named
+and stay as they are. In the series every step takes up what changed of the
 lines that it has; files of steps that took up nothing are named.
 """
 
 import argparse
+import json
 import re
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from evaluation.proof.patched import PATCHES, base_of
 from evaluation.proof.series.refitting import refit_series
 
 KINDS = ("mutants", "alternatives", "cheats", "slow")
+WORD = re.compile(r"\w+|\n|[^\w\n]")
 AUTHOR = ("-c", "user.name=refit", "-c", "user.email=refit@localhost")
 
 
@@ -49,16 +52,40 @@ class Scratch:
         self.git("commit", "--quiet", "--allow-empty", "--message", message)
 
     def refitted(self, patch: Path) -> str | None:
-        """The patch against the new catalog; None where git cannot merge both changes."""
+        """The patch against the new catalog; None where its change and the catalog's cannot be merged."""
         self.git("switch", "--quiet", "--detach", "old")
         self.git("apply", f"--directory={self.base.name}", "--whitespace=nowarn", str(patch))
         self.commit(patch.stem)
         merged = self.git("merge", "--quiet", "--no-edit", "new", check=False)
-        if merged.returncode:
+        if merged.returncode and not self.merged_by_words(patch.stem):
             self.git("merge", "--abort")
             return None
         diff = self.git("diff", "--no-color", f"--relative={self.base.name}", "new", "HEAD").stdout
         return re.sub(r"^index .*\n", "", diff, flags=re.MULTILINE)
+
+    def merged_by_words(self, message: str) -> bool:
+        """Commit a merge that lines would not allow; False when words do not allow it either."""
+        for name in self.git("diff", "--name-only", "--diff-filter=U").stdout.split():
+            versions = [self.git("show", f":{stage}:{name}", check=False) for stage in (2, 1, 3)]
+            if any(version.returncode for version in versions):
+                return False
+            merged = by_words(*(version.stdout for version in versions))
+            if merged is None:
+                return False
+            (self.folder / name).write_text(merged)
+        self.commit(message)
+        return True
+
+
+def by_words(mine: str, base: str, theirs: str) -> str | None:
+    """The merge of two texts that began as one, word by word; None where both changed the same words."""
+    with tempfile.TemporaryDirectory(prefix="hofaz9-words-") as folder:
+        files = [Path(folder) / name for name in ("mine", "base", "theirs")]
+        for file, text in zip(files, (mine, base, theirs), strict=True):
+            file.write_text("".join(json.dumps(word) + "\n" for word in WORD.findall(text)))
+        command = ["git", "merge-file", "--stdout", *map(str, files)]
+        merge = subprocess.run(command, capture_output=True, text=True, check=False)
+        return None if merge.returncode else "".join(map(json.loads, merge.stdout.splitlines()))
 
 
 def unpack(commit: str, base: Path, folder: Path) -> Path:

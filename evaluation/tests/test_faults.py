@@ -154,8 +154,8 @@ def test_ctrl_c_ends_it_with_one_line_and_leaves_nothing_behind(moment: str, pla
     ("change", "outcome"),
     [
         (("main.py", "await listings.forget_pages()", "None"), STALE),
-        (("main.py", "return await crud.get_product(db, product_id)", "return product_id + None"), FAILED),
-        (("crud.py", '"rating": loaded["rating"]', '"rating": 6 - loaded["rating"]'), WRONG),
+        (("main.py", "ready(await crud.get_product(db, product_id))", "product_id + None"), FAILED),
+        (("models.py", "        Review.rating,\n", "        (6 - Review.rating).label('rating'),\n"), WRONG),
     ],
     ids=["stale", "failed", "wrong"],
 )
