@@ -161,7 +161,7 @@ def measure_pages(subject: Subject, place: Place) -> Iterator[Spent]:
             sum(work.rows for work in spent),
             sum(work.buffers for work in spent),
             page.ms,
-            sum(work.calls for work in spent if COUNT.search(work.sql)),
+            sum(work.calls for work in spent if COUNT.match(work.sql)),
         )
         path = page.next
 

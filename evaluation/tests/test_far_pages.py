@@ -185,7 +185,7 @@ def test_a_next_that_cannot_be_forged_needs_a_walk(bench: Workbench, tmp_path: P
         tmp_path / "signed",
         ("    is_active: bool = True,\n", "    is_active: bool = True,\n    sign: str = '',\n"),
         (LOADING, f"\n    if cursor and sign != f's{{cursor % 97}}':\n        {answer}{LOADING}"),
-        ("'cursor': items[-1]['id']", "'sign': 's' + str(items[-1]['id'] % 97), 'cursor': items[-1]['id']"),
+        ("'cursor': more", "'sign': f's{more % 97}', 'cursor': more"),
     )
     with walkers(bench, signed) as walker_of:
         walker = walker_of(ALL)
