@@ -6,12 +6,14 @@ who ask, in one process for all others.
 
 import asyncio
 import logging
+import struct
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from .config import CACHE_TTL_S, CLAIM_MS, CLAIM_POLL_S, LOADS_AT_A_TIME, PROCESS_CACHE_BYTES, REDIS_URL
 from .next_call import NextCall
-from .pages import Page, ProcessPages, pack, sealed, unsealed
+from .pages import TOTAL, Page, ProcessPages, kept_total, pack, sealed, unsealed
 from .redis_link import FAILURES, RedisLink, in_time
 from .stamp import Stamp
 
@@ -86,8 +88,9 @@ class ListingCache:
             return page
         claim = f"catalog:claim:{stamp.hex()}:{wanted.page_key}"
         page, total = await self.look_up(wanted, stamp)
-        # R01: what another process is loading is waited for, not loaded twice.
-        while page is None and not await self.is_ours(claim):
+        # R01: what another process is loading is waited for, not loaded twice, while a claim can last.
+        until_s = time.monotonic() + CLAIM_MS / 1000
+        while page is None and not await self.is_ours(claim) and time.monotonic() < until_s:
             await asyncio.sleep(CLAIM_POLL_S)
             page, total = await self.look_up(wanted, stamp)
         if page is None:
@@ -106,7 +109,7 @@ class ListingCache:
             made[f"catalog:page:{wanted.page_key}"] = page.packed()
             # R11: the total is counted once a minute, not once a page.
             if total is None:
-                made[f"catalog:total:{wanted.total_key}"] = b"%d" % listing.total
+                made[f"catalog:total:{wanted.total_key}"] = TOTAL.pack(listing.total, page.expires_at_s)
             return page
         finally:
             storing = asyncio.create_task(self.store(made, claim))
@@ -121,10 +124,10 @@ class ListingCache:
             packed, total = map(unsealed, keys, values)
             page = Page.unpacked(packed) if packed else None
             is_good = page is not None and page.is_good(stamp)
-            return page if is_good else None, int(total) if total else None
+            return page if is_good else None, kept_total(total)
         except FAILURES as error:
             self.link.note_failure(error)
-        except ValueError as error:
+        except (ValueError, struct.error) as error:
             logger.warning("%s", error)
         return None, None
 

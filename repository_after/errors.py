@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 
 logger = logging.getLogger(__name__)
 
-UNAVAILABLE = ("08", "53", "57")
-"""Classes of SQLSTATE: no connection, no room, an administrator in the way."""
+UNAVAILABLE = ("08", "25006", "40", "53", "55P03", "57")
+"""SQLSTATE: no connection, read-only, rolled back for another, no room, locked, an administrator."""
 
 
 class Refusal(BaseModel):
@@ -58,7 +58,7 @@ def unavailable(_: Request | None, error: Exception) -> JSONResponse:
         raise error
     logger.error("answering 503: %s: %s", type(error).__name__, " ".join(str(error).split())[:200])
     detail = {"detail": "the database cannot be reached, or is busy"}
-    return JSONResponse(detail, status_code=503, headers={"Retry-After": "1"})
+    return JSONResponse(detail, status_code=503, headers={"Retry-After": "1", "Vary": "Accept-Encoding"})
 
 
 def install_error_handlers(app: FastAPI) -> None:

@@ -52,7 +52,8 @@ async def send_whole(scope: Scope, start: Message, body: bytes, send: Send) -> N
     """Send a complete 200, or the 304 that stands for it."""
     headers = MutableHeaders(raw=start.setdefault("headers", []))
     # R15: the tag is a digest of the content, so it outlives processes and changes with any row.
-    etag = headers.setdefault("etag", etag_of(body))
+    etag = f"W/{headers.get('etag', etag_of(body)).removeprefix('W/')}"
+    headers["etag"] = etag
     headers.setdefault("cache-control", "no-cache")
     if matches(Headers(scope=scope).getlist("if-none-match"), etag):
         for name in ("content-length", "content-type", "content-encoding"):

@@ -89,7 +89,8 @@ class Review(Base):
     author: Mapped[User] = relationship(lazy="raise")
 
 
-author = select(User.id, User.name, User.location).correlate(User).lateral("author")
+# Their names are those of no column: Postgres would take the column for the row.
+author = select(User.id, User.name, User.location).correlate(User).lateral("author_out")
 review = (
     select(
         Review.id,
@@ -100,7 +101,7 @@ review = (
         author.table_valued().label("author"),
     )
     .correlate(Review, author)
-    .lateral("review")
+    .lateral("review_out")
 )
 in_order = aggregate_order_by(literal(","), Review.id)
 review_as_json = cast(func.row_to_json(review.table_valued()), Text)

@@ -13,6 +13,7 @@ from .http_cache import etag_of
 
 DIGEST_BYTES = 16
 HEADER = struct.Struct("16sd?")  # stamp, expiry (Unix time), compressed
+TOTAL = struct.Struct("Qd")  # total, expiry (Unix time)
 PAGE_OVERHEAD_BYTES = 1000
 
 
@@ -27,8 +28,8 @@ class Page:
     expires_at_s: float
 
     def is_good(self, stamp: bytes) -> bool:
-        """Whether it may be served while this stamp stands, also when the clock was set back."""
-        return self.stamp == stamp and 0 < self.expires_at_s - time.time() <= CACHE_TTL_S
+        """Whether it may be served while this stamp stands."""
+        return self.stamp == stamp and lies_ahead(self.expires_at_s)
 
     def packed(self) -> bytes:
         """The page as one value for Redis."""
@@ -41,6 +42,17 @@ class Page:
         stamp, expires_at_s, is_compressed = HEADER.unpack_from(content)
         etag, _, body = content[HEADER.size :].partition(b"\n")
         return cls(etag.decode(), body, is_compressed, stamp, expires_at_s)
+
+
+def lies_ahead(expires_at_s: float) -> bool:
+    """Whether an expiry lies ahead, and no further than a lifetime: the clock may have been set back."""
+    return 0 < expires_at_s - time.time() <= CACHE_TTL_S
+
+
+def kept_total(content: bytes | None) -> int | None:
+    """A total as Redis has it, while its minute lasts."""
+    total, expires_at_s = TOTAL.unpack(content) if content else (None, 0)
+    return total if lies_ahead(expires_at_s) else None
 
 
 async def pack(content: bytes, stamp: bytes) -> Page:

@@ -8,7 +8,7 @@ import psycopg
 from evaluation.records import CountCost
 
 COUNT = re.compile(r"(?!.*\bgroup\s+by\b).*\bcount\s*\(", re.IGNORECASE | re.DOTALL)
-"""A statement that counts one thing, as it stands in pg_stat_statements: reviews of each product are others."""
+"""A statement that counts a listing, as it stands in pg_stat_statements; one that groups counts reviews."""
 FULL = "select count(*) from products where is_active"
 TIMES = 3
 

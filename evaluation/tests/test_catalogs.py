@@ -9,7 +9,7 @@ import pytest
 
 from evaluation.database.dataset import SIZES
 from evaluation.serving.workbench import Workbench
-from evaluation.tests.served import BASELINE, REFERENCE, Served, holding, served
+from evaluation.tests.served import BASELINE, REFERENCE, Served, holding, run_sql, served
 from tests.observing import until
 
 LINK = re.compile(r"""(?:src|href)\s*=\s*["']?([^"'\s>]+)""")
@@ -91,6 +91,21 @@ def test_ids_are_plain_digits(catalog: Served, ids: str) -> None:
 
     assert answer.status_code == 422, answer.text[:300]
     assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize("table", ["reviews", "users"])
+@pytest.mark.parametrize("column", ["author", "review", "json", "reviews"])
+def test_a_column_that_the_catalog_does_not_know_changes_no_answer(
+    catalog: Served, table: str, column: str
+) -> None:
+    before = catalog.json("/products/1")
+    assert before["reviews"]
+    run_sql(catalog.stage.admin_url, f"alter table {table} add column {column} text default 'unknown'")
+
+    seen = catalog.json("/products/1")
+
+    run_sql(catalog.stage.admin_url, f"alter table {table} drop column {column}")
+    assert seen == before
 
 
 def test_the_documentation_needs_no_network(catalog: Served) -> None:

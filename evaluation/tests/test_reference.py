@@ -1,6 +1,7 @@
 """What only the reference promises of a single process: its log, HEAD, shared calls, and answers in need."""
 
 import asyncio
+import re
 import runpy
 import socket
 from collections.abc import Callable, Iterator
@@ -30,6 +31,7 @@ REVIEW = {"author_id": 1, "rating": 5, "title": "Good"}
 KNOWN = "/products?limit=3"
 NEVER_READ = count(2)
 SMALLEST_COMPRESSED = 1_000
+STYLE = re.compile(r'href="([^"]+\.css)"')
 
 
 @pytest.fixture(scope="module")
@@ -206,11 +208,35 @@ def test_without_connections_to_postgres_everything_is_answered_503(without_conn
 
     assert [answer.status_code for answer in answers] == [503] * len(asked)
     assert all(answer.headers["retry-after"] and answer.json()["detail"] for answer in answers)
+    assert {answer.headers["vary"] for answer in answers} == {"Accept-Encoding"}
     assert until(lambda: catalog.server.log_text()[before:].count(" status=503 ") == len(asked))
     log = catalog.server.log_text()[before:]
     assert "Traceback" not in log
     told = [line for line in log.splitlines() if line.startswith(("ERROR ", "WARNING ")) and " 503: " in line]
     assert len(told) == len(asked), log
+
+
+def test_a_postgres_that_only_reads_refuses_writes_for_a_while(catalog: Served) -> None:
+    setting = f"alter role {catalog.stage.role} {{}} default_transaction_read_only"
+    run_sql(catalog.stage.counters_url, f"{setting.format('set')} = on")
+    catalog.end_sessions()
+    refused = catalog.http.put("/products/3", json={"name": "Renamed"})
+    run_sql(catalog.stage.counters_url, setting.format("reset"))
+    catalog.end_sessions()
+
+    assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+    assert catalog.http.put("/products/3", json={"name": "Renamed"}).status_code == 200
+
+
+def test_a_file_that_is_sent_plain_and_compressed_has_a_weak_tag(catalog: Served) -> None:
+    [link] = set(STYLE.findall(catalog.http.get("/docs").text))
+    plain, compressed = (
+        catalog.http.get(link, headers={"accept-encoding": coding}) for coding in ("identity", "gzip")
+    )
+
+    assert (plain.headers.get("content-encoding"), compressed.headers["content-encoding"]) == (None, "gzip")
+    assert plain.headers["etag"] == compressed.headers["etag"]
+    assert plain.headers["etag"].startswith('W/"')
 
 
 def test_writers_that_wait_for_a_locked_row_do_not_stop_readers(catalog: Served) -> None:

@@ -169,6 +169,31 @@ def test_the_claim_of_a_killed_process_holds_up_others_for_less_than_a_second(
         assert time.monotonic() - started < 1
 
 
+def test_a_claim_that_never_ends_holds_up_nobody(reader: Served) -> None:
+    with redis.Redis.from_url(reader.stage.redis_url) as client:
+        reader.json("/products?limit=1&category_id=8")
+        client.set(f"catalog:claim:{client.get(STAMP).hex()}:8:True:2:0", b"")
+        started = time.monotonic()
+
+        reader.json("/products?limit=2&category_id=8")
+
+        assert time.monotonic() - started < 1
+
+
+def test_a_total_that_redis_keeps_too_long_is_counted_anew(reader: Served) -> None:
+    first, second = (f"/products?limit={limit}&category_id=9" for limit in (1, 2))
+    before = reader.json(first)["total"]
+    with redis.Redis.from_url(reader.stage.redis_url) as client:
+        assert client.persist("catalog:total:9:True")
+        copy = "(name, description, price, category_id, is_active)"
+        reader.sql(f"insert into products {copy} select {copy[1:-1]} from products where category_id = 9")
+        assert reader.json(second)["total"] == before
+        reader.server.ask("advance", seconds=MINUTE_S)
+
+        assert reader.json(second)["total"] > before
+        assert client.ttl("catalog:total:9:True") > 0
+
+
 TWO_NOTICES = """
 import asyncio
 from repository_after.notices import Notices
