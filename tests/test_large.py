@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import Subject, pages
-from tests.observing import BUDGET
+from tests.observing import BUDGET, Spent
 
 MOST_STATEMENTS = 50
 MOST_ROWS_OF_ONE_CATEGORY = 12_000
@@ -57,11 +57,27 @@ def test_the_categories_and_a_batch_cost_few_statements(large: Subject) -> None:
 def test_reviews_and_inventory_are_read_by_index(large: Subject, path: str) -> None:
     with large.observer.counted() as spent:
         large.json(path)
-    plans = spent.plans()
-    scanned = {name for plan in plans for name in plan.sequential_scans()}
 
+    assert_few_rows(large, spent)
+
+
+@pytest.mark.criterion("R06.2")
+def test_no_page_of_a_large_category_reads_many_reviews(large: Subject) -> None:
+    walk = pages(large, "/products?limit=100&category_id=12")
+    for _ in range(20):
+        with large.observer.counted() as spent:
+            next(walk)
+
+        assert_few_rows(large, spent)
+
+
+def assert_few_rows(large: Subject, spent: Spent) -> None:
+    """Neither a sequential scan of reviews or inventory, nor a tenth of their rows by an index."""
+    plans = spent.plans()
     for table in ("reviews", "inventory"):
-        assert table not in scanned, f"{table} is read from end to end; {spent.explain()}"
+        assert all(table not in plan.sequential_scans() for plan in plans), (
+            f"{table} is read from end to end; {spent.explain()}"
+        )
         examined = sum(plan.rows_examined(table) for plan in plans)
         room = large.sql(f"select count(*) from {table}")[0][0] / 10
         assert examined < room, f"{examined:.0f} rows of {table} looked at; {spent.explain()}"
