@@ -172,6 +172,7 @@ def test_batches_at_the_same_time_come_each_in_its_own_order(own: Subject) -> No
 
 @pytest.mark.criterion("API.2")
 def test_the_categories_are_all_there(api: Subject) -> None:
+    api.sql("update categories set name = name where id = 1")  # which puts its row behind all others
     assert [category["id"] for category in api.json("/categories")] == list(range(1, 43))
 
 
