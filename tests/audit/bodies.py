@@ -23,6 +23,7 @@ def check(exchange: Exchange, tables: Tables, server: str) -> Iterator[Finding]:
         content = exchange.json()
     except ValueError:
         return
+    yield "API.4", wrong_host(content, exchange.request_headers.get("host", ""))
     criterion = criterion_of(tables, server)
     seen = (exchange.target, sha256(exchange.body()).digest())
     if seen in tables.compared:
@@ -93,6 +94,14 @@ def wrong_next(found: Any, listing: Listing, items: list[dict[str, Any]], *, mor
     if not more and found is not None:
         return f"next is {found!r} on the last page (limit {listing.limit})"
     return None
+
+
+def wrong_host(content: Any, host: str) -> str | None:
+    """Whether `next` leads to a host that the request did not name."""
+    link = content.get("next") if isinstance(content, dict) else None
+    if not isinstance(link, str) or urlsplit(link).netloc.lower() in ("", host.lower()):
+        return None
+    return f"next leads to {link!r}, though the request names the host {host!r}"
 
 
 def wrong_total(found: Any, exact: int | None, writes: int) -> str | None:
