@@ -97,9 +97,9 @@ def wrong_next(found: Any, listing: Listing, items: list[dict[str, Any]], *, mor
 
 
 def wrong_host(content: Any, host: str) -> str | None:
-    """Whether `next` leads to a host that the request did not name."""
+    """Whether `next` leads to a host that the request did not name; of some exchanges the host is not kept."""
     link = content.get("next") if isinstance(content, dict) else None
-    if not isinstance(link, str) or urlsplit(link).netloc.lower() in ("", host.lower()):
+    if not host or not isinstance(link, str) or urlsplit(link).netloc.lower() in ("", host.lower()):
         return None
     return f"next leads to {link!r}, though the request names the host {host!r}"
 
