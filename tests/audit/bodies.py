@@ -97,7 +97,7 @@ def wrong_next(found: Any, listing: Listing, items: list[dict[str, Any]], *, mor
 
 
 def wrong_host(content: Any, host: str) -> str | None:
-    """Whether `next` leads to a host that the request did not name; of some exchanges the host is not kept."""
+    """Whether `next` leads to a host that the request did not name; some exchanges do not keep the host."""
     link = content.get("next") if isinstance(content, dict) else None
     if not host or not isinstance(link, str) or urlsplit(link).netloc.lower() in ("", host.lower()):
         return None
