@@ -1,5 +1,7 @@
 """A catalog that our own tests serve, ask and disturb."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,6 +73,15 @@ def run_sql(url: str, query: str) -> list[tuple[Any, ...]]:
     with psycopg.connect(url, autocommit=True) as connection:
         cursor = connection.execute(query.encode())
         return cursor.fetchall() if cursor.description else []
+
+
+def printed_by(code: str, stage: Stage) -> str:
+    """What code prints that uses the modules of the reference on this stage."""
+    urls = {"DATABASE_URL": stage.url, "REDIS_URL": stage.redis_url}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=urls, capture_output=True, text=True, check=True
+    )
+    return done.stdout
 
 
 @contextmanager

@@ -1,14 +1,12 @@
 """What handlers get of the lines that the reference writes together: each is a record of its own."""
 
 import json
-import subprocess
-import sys
 from select import PIPE_BUF
 
 import pytest
 
 from evaluation.serving.workbench import Stage
-from evaluation.tests.served import ROOT
+from evaluation.tests.served import printed_by
 
 PRELUDE = """
 import io, json, logging, sys
@@ -39,11 +37,7 @@ timing.pending.lines = [f"line {number}" for number in range(45)]
 
 def seen(stage: Stage, code: str) -> list[str]:
     """The list that code prints as JSON, behind the prelude."""
-    urls = {"DATABASE_URL": stage.url, "REDIS_URL": stage.redis_url}
-    done = subprocess.run(
-        [sys.executable, "-c", PRELUDE + code], cwd=ROOT, env=urls, capture_output=True, text=True, check=True
-    )
-    found: list[str] = json.loads(done.stdout)
+    found: list[str] = json.loads(printed_by(PRELUDE + code, stage))
     return found
 
 
