@@ -9,7 +9,7 @@ from evaluation.measure.watched import compare_watched
 from evaluation.serving.workbench import Stage
 
 IMPORTS = ("main.py", "import gc\n", "import asyncio\nimport gc\nimport sys\nimport time\n")
-READING = "    return await crud.get_product(db, product_id)"
+READING = "    return ready(await crud.get_product(db, product_id))"
 IS_UNWATCHED = '"evaluation.serving.probe" not in sys.modules'
 
 
