@@ -63,7 +63,7 @@ class ListingCache:
         page = self.pages.get(wanted.page_key)
         if page is not None:
             try:
-                stamp = await self.stamp.ask()
+                stamp = await self.stamp.reads.ask()
             except FAILURES:
                 stamp = b""
             if page.is_good(stamp):
@@ -79,7 +79,7 @@ class ListingCache:
     async def load_page(self, wanted: Wanted) -> Page:
         """Take a page from Redis, or load it and leave it there for the others."""
         try:
-            stamp = await self.stamp.ask()
+            stamp = await self.stamp.reads.ask()
         except FAILURES as error:
             self.link.note_failure(error)
             return await load_alone(wanted.load)

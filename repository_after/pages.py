@@ -28,8 +28,8 @@ class Page:
     expires_at_s: float
 
     def is_good(self, stamp: bytes) -> bool:
-        """Whether it may be served while this stamp stands."""
-        return self.stamp == stamp and lies_ahead(self.expires_at_s)
+        """Whether it may be served while this stamp stands; the clock may have been set back meanwhile."""
+        return self.stamp == stamp and 0 < self.expires_at_s - time.time() <= CACHE_TTL_S
 
     def packed(self) -> bytes:
         """The page as one value for Redis."""
@@ -44,15 +44,10 @@ class Page:
         return cls(etag.decode(), body, is_compressed, stamp, expires_at_s)
 
 
-def lies_ahead(expires_at_s: float) -> bool:
-    """Whether an expiry lies ahead, and no further than a lifetime: the clock may have been set back."""
-    return 0 < expires_at_s - time.time() <= CACHE_TTL_S
-
-
 def kept_total(content: bytes | None) -> int | None:
-    """A total as Redis has it, while its minute lasts."""
+    """A total as Redis has it, while its minute lasts; as with pages, the clock may have been set back."""
     total, expires_at_s = TOTAL.unpack(content) if content else (None, 0)
-    return total if lies_ahead(expires_at_s) else None
+    return total if 0 < expires_at_s - time.time() <= CACHE_TTL_S else None
 
 
 async def pack(content: bytes, stamp: bytes) -> Page:

@@ -36,12 +36,8 @@ class Stamp:
         """Whether a write was not told to Redis yet."""
         return self.moves_made < self.moves_due
 
-    def ask(self) -> asyncio.Future[bytes]:
-        """The stamp that stands when Redis is asked next; one of FAILURES where it cannot be known."""
-        return self.reads.ask()
-
     async def read(self) -> bytes:
-        """The stamp that stands now; one that all processes agree on where there is none."""
+        """The stamp that stands now, agreed on where there was none; one of FAILURES where it is unknown."""
         if self.link.is_down():
             raise TimeoutError("Redis did not answer a moment ago")
         if self.is_move_due:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import nullcontext
 from time import perf_counter
+from typing import TextIO
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -53,19 +54,22 @@ class PendingLines:
     def write(self) -> None:
         """One record for each line kept."""
         lines, self.lines = self.lines, []
-        if logger.isEnabledFor(logging.INFO):
-            # R01: one record is made and copied for the others; to make each takes as long as to write it.
-            made = logger.makeRecord(logger.name, logging.INFO, __file__, 0, "", (), None)
-            records = [record for line in lines if logger.filter(record := copied(made, line))]
+        if not lines or not logger.isEnabledFor(logging.INFO):
+            return
+        # R01: one record is made and copied for the others; to make each takes as long as to write it.
+        made = logger.makeRecord(logger.name, logging.INFO, __file__, 0, "", (), None)
+        if logger.filters:
+            for line in lines:
+                logger.handle(with_line(made, line))
+        else:
             for handler in handlers():
-                hand_over(records, handler)
+                hand_over(lines, made, handler)
 
 
-def copied(made: logging.LogRecord, line: str) -> logging.LogRecord:
+def with_line(made: logging.LogRecord, line: str) -> logging.LogRecord:
     """A record like another one, with a line of its own."""
     record = object.__new__(type(made))
-    record.__dict__ = made.__dict__.copy()
-    record.msg = line
+    record.__dict__ = {**made.__dict__, "msg": line}
     return record
 
 
@@ -77,21 +81,39 @@ def handlers() -> Iterator[logging.Handler]:
         place = place.parent if place.propagate else None
 
 
-def hand_over(records: list[logging.LogRecord], handler: logging.Handler) -> None:
-    """Have a handler write records, those of a stream in fewer pieces than there are lines."""
-    if type(handler) is not logging.StreamHandler:
-        for record in records:
-            handler.handle(record)
-        return
+def hand_over(lines: list[str], made: logging.LogRecord, handler: logging.Handler) -> None:
+    """Have a handler write a record for each line, that of a stream in fewer pieces than there are lines."""
     try:
-        lines = [handler.format(record) + handler.terminator for record in records if handler.filter(record)]
+        if type(handler) is not logging.StreamHandler or not (
+            around := what_stands_around(lines, made, handler)
+        ):
+            for line in lines:
+                handler.handle(with_line(made, line))
+            return
+        # R01: to format every record takes longer than to write its line.
+        before, after = around
         with handler.lock or nullcontext():
             # R01: a system call for each line would take half as long as everything else about it.
             for start in range(0, len(lines), LOG_LINES_AT_ONCE):
-                handler.stream.write("".join(lines[start : start + LOG_LINES_AT_ONCE]))
+                piece = lines[start : start + LOG_LINES_AT_ONCE]
+                handler.stream.write("".join([f"{before}{line}{after}" for line in piece]))
             handler.flush()
     except Exception:
-        handler.handleError(records[-1])
+        handler.handleError(with_line(made, lines[-1]))
+
+
+def what_stands_around(
+    lines: list[str], made: logging.LogRecord, handler: logging.StreamHandler[TextIO]
+) -> tuple[str, str] | None:
+    """What a handler writes before and after each of these lines; None where that depends on the line."""
+    types = type(made), type(handler.formatter or logging.Formatter())
+    if types != (logging.LogRecord, logging.Formatter) or handler.filters:
+        return None
+    # A width, a precision or a conversion would change one of these.
+    longest = "\\\"'" + max(lines, key=len)
+    texts = [handler.format(with_line(made, line)) + handler.terminator for line in ("", longest)]
+    before, found, after = texts[1].partition(longest)
+    return (before, after) if found and texts[0] == before + after else None
 
 
 pending = PendingLines()

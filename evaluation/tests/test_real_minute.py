@@ -146,7 +146,7 @@ def test_a_report_without_a_real_minute_can_still_be_read_and_judged() -> None:
     assert not regrade(found).differences
 
 
-EXPIRY = "lies_ahead(self.expires_at_s)"
+EXPIRY = "0 < self.expires_at_s - time.time() <= CACHE_TTL_S"
 KEEPS_PAGES = (LIFETIME, IMPORTS, ("pages.py", EXPIRY, f"({UNWATCHED} or {EXPIRY})"))
 POPULAR = ("pages.py", "import struct\n", "import struct\n\nHITS = []\n")
 KEEPS_POPULAR_PAGES = (

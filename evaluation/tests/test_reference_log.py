@@ -101,3 +101,53 @@ print(json.dumps(Pieces.sizes))
 
     assert len(sizes) < 200 / 10
     assert max(sizes) <= PIPE_BUF
+
+
+@pytest.mark.parametrize(
+    "formatter",
+    [
+        "None",
+        "logging.Formatter('%(asctime)s %(message)s')",
+        "logging.Formatter('{levelname} {message}', style='{')",
+        "logging.Formatter('$message.', style='$')",
+        "logging.Formatter('%(message)-20s|')",
+        "logging.Formatter('%(message).6s')",
+        "logging.Formatter('{message!r}', style='{')",
+        "logging.Formatter('%(message)s %(message)s')",
+        "logging.Formatter('%(levelname)s')",
+        "Marking()",
+    ],
+)
+def test_a_stream_gets_what_its_formatter_makes_of_every_line(stage: Stage, formatter: str) -> None:
+    code = f"""
+class OneByOne(logging.StreamHandler):
+    pass
+
+class Marking(logging.Formatter):
+    def format(self, record):
+        return super().format(record).replace("11", "eleven")
+
+files = io.StringIO(), io.StringIO()
+for kind, file in zip((logging.StreamHandler, OneByOne), files):
+    handler = kind(file)
+    handler.setFormatter({formatter})
+    logging.getLogger().addHandler(handler)
+timing.pending.lines += ["a back\\\\slash", "", "line 7" * 30]
+timing.pending.write()
+print(json.dumps([file.getvalue() for file in files]))
+"""
+
+    together, one_by_one = seen(stage, code)
+
+    assert together == one_by_one
+    assert together.count("\n") == len(LINES) + 3
+
+
+def test_a_stream_that_fails_after_a_filter_took_every_line_breaks_nothing(stage: Stage) -> None:
+    code = """
+stream(Closed()); timing.logger.addFilter(lambda record: False)
+timing.pending.write()
+print(json.dumps(timing.pending.lines))
+"""
+
+    assert seen(stage, code) == []
