@@ -136,6 +136,11 @@ class CpuCost:
     null_us: float | None
     outcomes: dict[str, int]
 
+    @property
+    def ratio(self) -> float | None:
+        """How many times as much an answer costs as one of the null server."""
+        return self.candidate_us / self.null_us if self.candidate_us is not None and self.null_us else None
+
 
 @dataclass(frozen=True, slots=True)
 class PageCost:

@@ -101,6 +101,8 @@ def test_a_product_is_what_the_database_holds(api: Subject, product_id: int) -> 
     assert not difference([api.json(f"/products/{product_id}")], rows(api, f"where id = {product_id}"))
 
 
+LONG = "(select left(string_agg(md5(n::text), ''), 10000) from generate_series(1, 400) n)"
+"""10 000 characters of which no index entry or page of Postgres has room for many."""
 EXTREMES = (
     "delete from products where id between 61 and 1940",  # The listing of all is walked through quickly.
     "insert into products (id, name, description, price, category_id, is_active) values "
@@ -111,6 +113,7 @@ EXTREMES = (
     "(2147483646, 1000000000, 0), (5000001, 0, 1000000000)",
     "insert into reviews (product_id, author_id, rating, title, body) "
     "select 2147483646, 1 + n %% 500, 1 + n %% 5, 't' || n, repeat('b', n) from generate_series(1, 300) n",
+    f"insert into reviews (product_id, author_id, rating, title, body) values (5000002, 1, 1, 't', {LONG})",
     "analyze products",  # As autovacuum would: the total may be an estimate.
 )
 """Rows that the contract allows and the data set does not have: ids, lengths, amounts, many reviews."""

@@ -158,6 +158,21 @@ def test_listings_are_kept_for_their_whole_minute(own: Subject) -> None:
             assert spent.total == 0 or kept == stale[path], f"{path} within 50 s: {spent.explain()}"
 
 
+@pytest.mark.criterion("R08.4")
+def test_listings_are_kept_when_another_process_stops(own: Subject) -> None:
+    paths = ["/products?limit=6", "/products?limit=6&category_id=9"]
+    with subject_on(own.stage, own.server.directory) as other:
+        for subject, path in itertools.product((own, other), [*paths, *paths]):
+            subject.json(path)
+        other.server.process.stop()
+
+    for path in paths:
+        with own.observer.counted() as spent:
+            own.json(path)
+
+        assert spent.total == 0, f"{path} after another process has stopped: {spent.explain()}"
+
+
 @pytest.mark.criterion("R08.5")
 def test_different_listings_are_never_mistaken_for_each_other(shared: Subject) -> None:
     expected: dict[str, list[int]] = {}

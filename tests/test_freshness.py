@@ -1,7 +1,9 @@
 """A read sees every write before it (API.6, R08.6), and changes behind the API after a minute (API.2)."""
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import httpx
 import pytest
@@ -12,6 +14,8 @@ from tests.audit.tables import LIFETIME_S
 from tests.conftest import EMPTY_CATEGORY, Subject, holding, holding_table, subject_on
 from tests.observing import until
 from tests.passing_time import pass_time
+
+T = TypeVar("T")
 
 ASKED_AGAIN_S = 40.0
 CHANGES_BEHIND = (
@@ -188,6 +192,22 @@ def test_a_write_is_seen_on_every_page_and_in_details_and_batches(shared: Subjec
 
 
 @pytest.mark.criterion("API.6")
+def test_a_write_is_seen_that_writes_the_same_as_the_last_one(shared: Subject) -> None:
+    product = shared.new_product(category_id=EMPTY_CATEGORY)["id"]
+    path = f"/products/{product}"
+    listings = [f"/products?limit={limit}&category_id={EMPTY_CATEGORY}" for limit in range(1, 4)]
+    for listing in listings:
+        shared.http.put(path, json={"name": "Same", "quantity": 5}).raise_for_status()
+        shared.sql("update products set name = 'Other' where id = %s", product)
+        shared.sql("update inventory set quantity = 6 where product_id = %s", product)
+        shared.json(listing)
+        shared.http.put(path, json={"name": "Same", "quantity": 5}).raise_for_status()
+
+        [shown] = shared.json(listing)["items"]
+        assert (shown["name"], shown["inventory"]["quantity"]) == ("Same", 5), listing
+
+
+@pytest.mark.criterion("API.6")
 def test_a_product_that_was_asked_for_too_early_is_shown_when_it_is_there(shared: Subject) -> None:
     [[number]] = shared.sql("select nextval(pg_get_serial_sequence('products', 'id')) + 1")
     for _ in range(2):
@@ -230,21 +250,51 @@ def test_a_read_after_a_write_shows_nothing_that_was_read_before_it(shared: Subj
         return [item["id"] for item in answer.json()["items"]]
 
     listing = f"/products?limit=5&category_id={EMPTY_CATEGORY}"
-    reviewed, deleted = (shared.new_product(category_id=EMPTY_CATEGORY)["id"] for _ in range(2))
-    review = {"author_id": 1, "rating": 5, "title": "Good"}
-    shared.http.post(f"/products/{reviewed}/reviews", json=review).raise_for_status()
+    reviewed, deleted = (reviewed_product(shared) for _ in range(2))
 
-    with ThreadPoolExecutor(3) as executor, holding_table(shared, "users") as waiting:
+    before, after = read_around_a_deletion(shared, deleted, read, at_once=reads == "at-once")
+
+    assert before in ([reviewed, deleted], [reviewed])
+    assert after == [reviewed]
+
+
+@pytest.mark.criterion("API.6")
+@pytest.mark.parametrize("path", ["/products/{}", "/products/batch?ids={}"], ids=["details", "batches"])
+def test_a_read_after_a_write_joins_no_read_from_before_it(shared: Subject, path: str) -> None:
+    deleted = reviewed_product(shared)
+
+    def shows_it() -> bool:
+        answer = shared.get(path.format(deleted))
+        return answer.status_code == 200 and answer.json() != []
+
+    _, after = read_around_a_deletion(shared, deleted, shows_it, at_once=True)
+
+    assert not after, f"GET {path.format(deleted)} shows a product after the answer to its deletion"
+
+
+def reviewed_product(subject: Subject) -> int:
+    """A new product in the empty category that has a review."""
+    product: int = subject.new_product(category_id=EMPTY_CATEGORY)["id"]
+    review = {"author_id": 1, "rating": 5, "title": "Good"}
+    subject.http.post(f"/products/{product}/reviews", json=review).raise_for_status()
+    return product
+
+
+def read_around_a_deletion(
+    subject: Subject, product: int, read: Callable[[], T], *, at_once: bool
+) -> tuple[T, T]:
+    """What a read shows that waits for the authors while the product is deleted, and what one shows that
+    begins after that: while the first still waits, or when it has ended.
+    """
+    with ThreadPoolExecutor(3) as executor, holding_table(subject, "users") as waiting:
         before = executor.submit(read)
         until(lambda: waiting() >= 1)
-        deletion = executor.submit(shared.http.delete, f"/products/{deleted}")
+        deletion = executor.submit(subject.http.delete, f"/products/{product}")
         until(deletion.done)
-        after = executor.submit(read) if reads == "at-once" and deletion.done() else None
+        after = executor.submit(read) if at_once and deletion.done() else None
         time.sleep(0.1)
-
-    assert before.result() in ([reviewed, deleted], [reviewed])
     assert deletion.result().status_code == 204
-    assert (after.result() if after else read()) == [reviewed]
+    return before.result(), after.result() if after else read()
 
 
 @pytest.mark.criterion("R08.6")

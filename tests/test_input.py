@@ -2,6 +2,8 @@
 
 import itertools
 from concurrent.futures import ThreadPoolExecutor
+from random import Random
+from string import ascii_letters, digits
 from typing import Any
 
 import httpx
@@ -18,11 +20,16 @@ NO_TEXT: tuple[Any, ...] = (None, {}, [], "a\0b", "\0")
 NO_INTEGER: tuple[Any, ...] = (None, {}, [], "many", 1.5, 10**30)
 
 
+def incompressible(length: int) -> str:
+    """Text that takes as much room as it has characters, wherever it is kept."""
+    return "".join(Random(length).choices(ascii_letters + digits, k=length))
+
+
 def text(shortest: int, longest: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     """Right and wrong texts of a field with this range of lengths."""
     wrong = (*NO_TEXT, "x" * (longest + 1), *[""] * (shortest > 0))
-    right = ("x" * shortest, "é" * longest, " spaces ", "日本 🍮 & <b>'\"\\", "e\u0301\u2028\u00a0ﬁ\t\r\nİß")
-    return right, wrong
+    odd = (" spaces ", "日本 🍮 & <b>'\"\\", "e\u0301\u2028\u00a0ﬁ\t\r\nİß")
+    return ("x" * shortest, "é" * longest, incompressible(longest), *odd), wrong
 
 
 def integer(least: int, most: int) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
@@ -352,3 +359,23 @@ def test_two_changes_at_once_give_a_product_one_inventory_with_both(own: Subject
 
     assert [answer.result().status_code for answer in under_way] == [200, 200]
     assert own.sql("select quantity, reserved from inventory where product_id = 5") == [(3, 2)]
+
+
+@pytest.mark.criterion("API.5")
+def test_writes_that_are_alike_and_come_at_once_are_all_made(own: Subject) -> None:
+    number = own.sql("select max(id) from products")[0][0]
+    paths = {"/products": NEW, f"/products/{number}/reviews": REVIEW}
+    before = own.json(f"/products/{number}")["review_count"]
+    with (
+        ThreadPoolExecutor(6) as executor,
+        holding(own, "lock table products, reviews in share mode") as waiting,
+    ):
+        under_way = [executor.submit(own.http.post, path, json=sent) for path, sent in [*paths.items()] * 3]
+        until(lambda: waiting() >= len(under_way), 3.0)
+    answers = [one.result() for one in under_way]
+
+    assert [answer.status_code for answer in answers] == [201] * 6
+    for path in paths:
+        ids = {answer.json()["id"] for answer in answers if answer.request.url.path == path}
+        assert len(ids) == 3, f"three POST {path} of the same content made {len(ids)}"
+    assert own.json(f"/products/{number}")["review_count"] == before + 3

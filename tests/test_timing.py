@@ -10,9 +10,9 @@ from threading import Event
 
 import pytest
 
+from evaluation.serving import log_lines
+from evaluation.serving.log_lines import Request
 from evaluation.serving.workbench import Stage
-from tests.audit import log_lines
-from tests.audit.log_lines import Request
 from tests.audit.tables import LIFETIME_S
 from tests.conftest import AUDITOR, WITHOUT_PROBE, Subject, holding_table, subject_on
 from tests.observing import until
@@ -35,8 +35,7 @@ NOTHING_QUICK_S = 30.0
 
 def lines_about(subject: Subject, method: str, path: str, since: int = 0) -> list[str]:
     """Log lines with this method and path, after the first `since` characters of the log."""
-    request = Request(method, path, 200, 0.0)
-    return log_lines.lines_about(request, subject.server.log_text()[since:].splitlines())
+    return log_lines.lines_about(Request(method, path), subject.server.log_text()[since:].splitlines())
 
 
 def comes(line: Callable[[], object]) -> bool:

@@ -4,9 +4,10 @@ import os
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
@@ -52,10 +53,11 @@ def measure_cpu(stage: Stage, candidate: Path) -> tuple[CpuCost, tuple[Broken, .
         is_slow = first_s > SLOW_S
         clients = 1 if is_slow else CLIENTS
 
-        def compare(null_first: bool) -> CpuCost:
-            return compared(stage, server, size, clients, null_first=null_first)
+        def best_with(clients: int) -> CpuCost:
+            return best_of(partial(compared, stage, server, size, clients), is_slow=is_slow)
 
-        cost = best_of(compare, is_slow=is_slow)
+        # Work that is shared by all who ask at once is not shared where one asks after the other.
+        cost = dearest([best_with(number) for number in dict.fromkeys((clients, 1))])
         requests = with_others([FIRST_PAGE] * MANY)
         long_plan = {"requests": gets(requests), "seconds": LONG_ROUND_S, "stop_after": MANY}
         [more] = run_client([plan(server, clients) | long_plan])
@@ -98,18 +100,28 @@ class CpuRound:
 def best_of(compare: Callable[[bool], CpuCost], *, is_slow: bool) -> CpuCost:
     """The cheapest of a few comparisons: a busy machine makes an answer dearer, and never cheaper.
 
-    The outcomes are those of all comparisons. There is no other after one without an answer.
+    There is no other after one without an answer.
     """
     found = [compare(False)]
     while found[-1].requests and len(found) < COMPARISONS and not is_slow:
         found.append(compare(len(found) % 2 == 1))
-    answered = [one for one in found if one.candidate_us is not None and one.null_us]
-    best = min(answered or found, key=lambda one: (one.candidate_us or 0) / (one.null_us or 1))
+    answered = [one for one in found if one.ratio is not None]
+    return with_all(min(answered or found, key=lambda one: one.ratio or 0.0), found)
+
+
+def dearest(found: Sequence[CpuCost]) -> CpuCost:
+    """The one that is furthest from the null server's; one without an answer, if there is one."""
+    unanswered = [one for one in found if one.ratio is None]
+    return with_all(max(unanswered or found, key=lambda one: one.ratio or 0.0), found)
+
+
+def with_all(cost: CpuCost, found: Sequence[CpuCost]) -> CpuCost:
+    """A cost with the requests and outcomes of all that were found."""
     outcomes = sum((Counter(one.outcomes) for one in found), Counter[str]())
-    return replace(best, requests=sum(one.requests for one in found), outcomes=dict(outcomes))
+    return replace(cost, requests=sum(one.requests for one in found), outcomes=dict(outcomes))
 
 
-def compared(stage: Stage, server: Server, size: int, clients: int, *, null_first: bool) -> CpuCost:
+def compared(stage: Stage, server: Server, size: int, clients: int, null_first: bool) -> CpuCost:
     """One round of the candidate and of the null server."""
     null = null_beside(stage, server, size, clients) if null_first else None
     candidate = cpu_round(server, clients)

@@ -1,7 +1,6 @@
 """The requests of a real minute with their answers, and which criteria they break: pure functions."""
 
 import json
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,12 +10,11 @@ from urllib.parse import urlsplit
 
 from evaluation.database.expected import difference
 from evaluation.records import Broken
+from evaluation.serving.log_lines import Request, is_plain, lines_about
 
 RIGHT, LINKED, SEEN_AT_ONCE, FRESH, LOGGED = "API.2", "API.4", "API.6", "R08.3", "R16.1"
 FEW_STATEMENTS, BUDGET = "R02.1", 5
 SHOWN = ("user-agent", "accept-encoding", "if-none-match", "content-type")
-PLAIN = re.compile(r"[A-Za-z0-9/_-]+")
-"""Paths that look the same however they are written."""
 
 Rows = list[dict[str, Any]]
 
@@ -110,17 +108,10 @@ def findings(exchanges: Sequence[Exchange]) -> Iterator[Broken]:
 
 def unlogged(exchanges: Sequence[Exchange], logs: Sequence[str]) -> dict[tuple[int, str, str], int]:
     """How many lines are missing in the log of a process, by process, method and path."""
-    wanted = Counter((one.process, one.method, one.path) for one in exchanges if PLAIN.fullmatch(one.path))
-    found = {key: count - lines_about(*key[1:], logs[key[0]]) for key, count in wanted.items()}
+    wanted = Counter((one.process, one.method, one.path) for one in exchanges if is_plain(one.path))
+    lines = [log.splitlines() for log in logs]
+    found = {key: count - len(lines_about(Request(*key[1:]), lines[key[0]])) for key, count in wanted.items()}
     return {key: missing for key, missing in found.items() if missing > 0}
-
-
-def lines_about(method: str, path: str, log: str) -> int:
-    """How many lines have this method as a word, and exactly this path."""
-    word = re.compile(rf"(?<![A-Za-z]){method}(?![A-Za-z])")
-    place = re.compile(rf"(?<![\w/.%-]){re.escape(path)}(?![\w/%-])")
-    lines = (line for line in log.splitlines() if path in line)
-    return sum(bool(word.search(line) and place.search(line)) for line in lines)
 
 
 def log_findings(exchanges: Sequence[Exchange], logs: Sequence[str]) -> Iterator[Broken]:

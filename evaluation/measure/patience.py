@@ -1,7 +1,9 @@
-"""How long requests wait for a connection when all of them are taken, in a process without the probe."""
+"""How requests fare whose connections are all taken, or closed, in a process without the probe."""
 
 import random
+import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -14,17 +16,20 @@ from evaluation.errors import CandidateError
 from evaluation.records import Broken
 from evaluation.serving.clients import drawn
 from evaluation.serving.connection import AnswerError, Connection
+from evaluation.serving.log_lines import Request, lines_about
 from evaluation.serving.server import Server
-from evaluation.serving.workbench import Workbench
+from evaluation.serving.workbench import Stage, Workbench
 
-WAITING = "R05.2"
+WAITING, REPLACED, TIMED = "R05.2", "R05.3", "R16.2"
 TAKERS, WAITERS = 120, 12
 SETTLED_S, HELD_S, DEADLINE_S = 3.0, 22.0, 60.0
 """Well below the 30 s for which requests wait, for a busy machine is no impatient candidate."""
+LOG_S = 5.0
 
 
 def wait_for_connections(bench: Workbench, candidate: Path, interrupted: Event) -> tuple[Broken, ...]:
-    """Whether requests that find every connection taken are answered after HELD_S.
+    """Whether requests that find every connection taken are answered after HELD_S, and how those are logged
+    that had taken them.
 
     The connections are taken by requests for a table that is locked; those that wait ask for another one.
     """
@@ -36,24 +41,68 @@ def wait_for_connections(bench: Workbench, candidate: Path, interrupted: Event) 
         ):
             with psycopg.connect(stage.admin_url) as holder:
                 holder.execute("lock table products in access exclusive mode")
-                for number in range(1, TAKERS + 1):
-                    executor.submit(outcome, server, f"/products/{number}")
+                details = [f"/products/{number}" for number in range(1, TAKERS + 1)]
+                taking = [executor.submit(answered, server, path) for path in details]
                 interrupted.wait(SETTLED_S)
-                waiting = [executor.submit(outcome, server, "/categories") for _ in range(WAITERS)]
+                waiting = [executor.submit(answered, server, "/categories") for _ in range(WAITERS)]
                 interrupted.wait(HELD_S)
-            outcomes = Counter(one.result() for one in waiting)
+            outcomes = Counter(one.result().status for one in waiting)
+            held = [one.result() for one in taking]
+            return (*patience(outcomes), *timed(server, held, interrupted), *replaced(stage, server))
     except CandidateError:
         return ()  # A candidate that cannot be served is found by others.
-    if outcomes.keys() <= {"200"}:
-        return ()
-    told = f"{WAITERS} requests for /categories, while {TAKERS} others had waited for a locked table"
-    return (Broken(WAITING, f"{told} for {HELD_S:.0f} s: {dict(outcomes)}"),)
 
 
-def outcome(server: Server, path: str) -> str:
-    """The status of a GET, or `no answer`."""
+def answered(server: Server, path: str) -> Request:
+    """What a client sees of a GET; status 0 without an answer."""
+    started = time.monotonic()
     with closing(Connection(server.port, DEADLINE_S)) as connection:
         try:
-            return str(connection.get(path, drawn(random.Random())[1]).status)
+            status = connection.get(path, drawn(random.Random())[1]).status
         except AnswerError:
-            return "no answer"
+            status = 0
+    return Request("GET", path, status, time.monotonic() - started, HELD_S)
+
+
+def patience(outcomes: Counter[int]) -> tuple[Broken, ...]:
+    """R05.2, where somebody who waited for a connection got something else than an answer."""
+    if outcomes.keys() <= {200}:
+        return ()
+    told = f"{WAITERS} requests for /categories, while {TAKERS} others had waited for a locked table"
+    named = {str(status or "no answer"): count for status, count in outcomes.items()}
+    return (Broken(WAITING, f"{told} for {HELD_S:.0f} s: {named}"),)
+
+
+def timed(server: Server, held: Sequence[Request], interrupted: Event) -> tuple[Broken, ...]:
+    """R16.2, where the line of a request that was held up does not say for how long."""
+    logged = [one for one in held if one.status == 200]
+    deadline = time.monotonic() + LOG_S
+    while (wrong := untimed(server, logged)) and time.monotonic() < deadline and not interrupted.wait(0.2):
+        pass
+    if not wrong:
+        return ()
+    request, lines = wrong[0]
+    told = (
+        f"{len(wrong)} of {len(logged)} requests that a locked table held up for {HELD_S:.0f} s have no such"
+    )
+    first = f"GET {request.path} took {request.elapsed_s:.1f} s and is logged as {lines[:1]}"
+    return (Broken(TIMED, f"{told} duration in their line, first: {first}"),)
+
+
+def replaced(stage: Stage, server: Server) -> Iterator[Broken]:
+    """R05.3, where a request notices that Postgres has closed the connections of the pool."""
+    for path in ("/products/7", "/products?limit=7", "/categories"):
+        with psycopg.connect(stage.admin_url, autocommit=True) as admin:
+            admin.execute(
+                "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", (stage.role,)
+            )
+        if (seen := answered(server, path)).status != 200:
+            told = f"GET {path} was answered {seen.status or 'nothing'}"
+            yield Broken(REPLACED, f"{told} after Postgres had closed the connections of the pool")
+
+
+def untimed(server: Server, requests: Sequence[Request]) -> list[tuple[Request, list[str]]]:
+    """Requests whose lines hold no duration that fits, with these lines."""
+    log = server.log_text().splitlines()
+    found = [(one, lines_about(one, log)) for one in requests]
+    return [(one, lines) for one, lines in found if not any(map(one.fits, lines))]

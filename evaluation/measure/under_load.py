@@ -7,11 +7,12 @@ from secrets import token_hex
 
 from evaluation.database.expected import expected_products
 from evaluation.measure.answers import check_bodies
-from evaluation.measure.exchanges import LOGGED, SEEN_AT_ONCE, lines_about
+from evaluation.measure.exchanges import LOGGED, SEEN_AT_ONCE
 from evaluation.measure.rounds import run_client
 from evaluation.measure.scenarios import FIRST_PAGE, gets
 from evaluation.records import Broken
 from evaluation.serving.connection import AnswerError, Connection
+from evaluation.serving.log_lines import Request, lines_about
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage
 
@@ -55,10 +56,10 @@ def broken_lines_of_others(server: Server, paths: list[str], unanswered: int) ->
 
 def lines_in_time(server: Server, wanted: int) -> int:
     """How many lines about the first page the log has, when they are enough or none has come for a while."""
-    path = FIRST_PAGE.partition("?")[0]
+    request = Request("GET", FIRST_PAGE.partition("?")[0])
     found, deadline = 0, time.monotonic() + QUIET_S
     while found < wanted and time.monotonic() < deadline:
-        before, found = found, lines_about("GET", path, server.log_text())
+        before, found = found, len(lines_about(request, server.log_text().splitlines()))
         if found > before:
             deadline = time.monotonic() + QUIET_S
         time.sleep(PAUSE_S)

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from evaluation.candidates.folder import copied
-from evaluation.judge.cpu import is_cheap, ratio
+from evaluation.judge.cpu import is_cheap
 from evaluation.measure.cpu import measure_cpu
 from evaluation.serving.workbench import Stage
 
@@ -51,6 +51,32 @@ def test_cpu_time_that_a_warm_page_needs_is_found(stage: Stage, tmp_path: Path) 
     assert cost.candidate_us is not None
     assert cost.candidate_us > 20_000
     assert not is_cheap([cost])
+
+
+SHARES = """
+import asyncio
+import time
+_served, running = app, None
+def burn():
+    until = time.thread_time() + 0.02
+    while time.thread_time() < until: pass
+async def app(scope, receive, send):
+    global running
+    if scope.get("path") == "/products":
+        if running is None or running.done():
+            running = asyncio.ensure_future(asyncio.to_thread(burn))
+        await running
+    await _served(scope, receive, send)
+"""
+
+
+def test_cpu_time_that_is_shared_by_all_who_ask_at_once_is_found(stage: Stage, tmp_path: Path) -> None:
+    made = variant(tmp_path, "pass")
+    (made / "main.py").write_text((REFERENCE / "main.py").read_text() + SHARES)
+
+    cost, _ = measure_cpu(stage, made)
+
+    assert not is_cheap([cost]), cost
 
 
 REPEATS = """
@@ -102,7 +128,7 @@ def test_the_baseline_is_found_costly(stage: Stage) -> None:
     cost, _ = measure_cpu(stage, BASELINE)
 
     assert not is_cheap([cost])
-    assert (ratio(cost) or 1000) > 100, cost
+    assert (cost.ratio or 1000) > 100, cost
 
 
 def test_a_candidate_that_falls_silent_is_recorded(stage: Stage, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.audit.log_lines import Request, without_a_place
+from evaluation.serving.log_lines import Request, without_a_place
 
 LADDER = "0.1,5,35,65,95,125,155,185,199"
 FORMS = {

@@ -9,10 +9,10 @@ from hashlib import sha256
 from typing import Any
 
 from evaluation.database.expected import difference
+from evaluation.serving.log_lines import Request, is_plain, lines_about, without_a_place
 from tests.audit import bodies, http_rules
 from tests.audit.exchange import Exchange
 from tests.audit.http_rules import Finding
-from tests.audit.log_lines import Request, is_plain, lines_about, without_a_place
 from tests.audit.tables import Tables
 
 CRITERIA = (

@@ -57,7 +57,8 @@ class Exchange:
             for value in self.request_headers.get_list(name):
                 words += ["-H", f"{name}: {value}"]
         if self.request_body:
-            words += ["-d", self.request_body.decode(errors="replace")]
+            body = self.request_body.decode(errors="replace")
+            words += ["-d", body if len(body) <= SHOWN_BODY else f"{body[:SHOWN_BODY]}..."]
         return shlex.join(words)
 
     def described(self) -> str:
@@ -92,4 +93,5 @@ def refuse_huge(sent: bytes, encoding: str | None) -> None:
         pass
 
 
+SHOWN_BODY = 1_000
 SHOWN = ("content-type", "content-length", "content-encoding", "etag", "cache-control", "vary")

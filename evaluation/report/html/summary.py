@@ -111,7 +111,7 @@ def answers_in_time(report: dict[str, Any]) -> Headline:
 
 def warm_answer(costs: dict[str, Any]) -> str:
     """How many times as much as the null server's a warm answer costs."""
-    ratios = [cpu.ratio(CpuCost(**cost)) for cost in costs.values()]
+    ratios = [CpuCost(**cost).ratio for cost in costs.values()]
     [found] = ratios or [None]
     return "no answer" if found is None else f"{found:,.1f} x"
 

@@ -29,8 +29,8 @@ class Request:
 
     method: str
     path: str
-    status: int
-    elapsed_s: float
+    status: int = 200
+    elapsed_s: float = 0.0
     held_s: float = 0.0
 
     def is_about(self, line: str) -> bool:
