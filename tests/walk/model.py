@@ -124,5 +124,5 @@ def with_inventory(product: Product, **changes: int) -> Product:
 def with_reviews(product: Product, reviews: list[dict[str, Any]]) -> Product:
     """The product with other reviews, and what follows from them."""
     ratings = [review["rating"] for review in reviews]
-    average = round(sum(ratings) / len(ratings), 2) if ratings else None
+    average = sum(ratings) / len(ratings) if ratings else None
     return {**product, "reviews": reviews, "review_count": len(reviews), "average_rating": average}
