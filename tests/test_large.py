@@ -1,10 +1,11 @@
-"""What a request costs with 100 000 products: R02, R06, R07, R10 and R11."""
+"""What a request costs with 100 000 products: R02, R06, R07, R08, R10 and R11."""
 
 import statistics
 from collections.abc import Callable
 
 import pytest
 
+from tests.audit.bodies import relative
 from tests.conftest import Subject, pages
 from tests.observing import BUDGET, Spent
 
@@ -96,6 +97,20 @@ def test_inactive_products_are_found_without_reading_the_active_ones(large: Subj
     assert examined <= room, (
         f"{examined:.0f} rows looked at for {inactive} inactive products; {spent.explain()}"
     )
+
+
+@pytest.mark.criterion("R08.1")
+def test_far_pages_cost_nothing_when_they_are_asked_for_again(large: Subject) -> None:
+    path = "/products?limit=100&category_id=13"
+    for _ in range(20):
+        link = large.json(path)["next"]
+        with large.observer.counted() as spent:
+            large.json(path)
+
+        assert spent.total == 0, f"{path}: {spent.explain()}"
+        if link is None:
+            break
+        path = relative(link)
 
 
 @pytest.mark.criterion("R10.3")
