@@ -9,8 +9,6 @@ from evaluation.pipeline import REFERENCE
 from evaluation.serving.workbench import Workbench
 
 IMPATIENT = ("database.py", "pool_timeout=POOL_TIMEOUT_S", "pool_timeout=15")
-
-
 SHORTER = ("timing.py", "(perf_counter() - started) * 1000", "min(12.0, perf_counter() - started) * 1000")
 
 
