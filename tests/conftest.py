@@ -1,5 +1,6 @@
 """Serves the candidate under test, and provides fixtures to observe it."""
 
+import asyncio
 import os
 import secrets
 from collections import defaultdict
@@ -22,7 +23,7 @@ from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench, open_workbench
 from tests.audit.auditor import Auditor, ServerAudit
 from tests.audit.transport import AuditedTransport, UnderWay
-from tests.burst import Burst, burst
+from tests.burst import Burst, send
 from tests.observing import Observer, until
 from tests.results import ResultFile, criterion_of
 
@@ -83,9 +84,18 @@ class Subject:
             cursor = connection.execute(query.encode(), parameters)
             return cursor.fetchall() if cursor.description else []
 
-    def burst(self, paths: list[str], deadline_s: float) -> Burst:
+    async def send(self, requests: list[str], deadline_s: float) -> Burst:
+        """Send all at once (see `tests.burst`); the answers are not judged."""
+        with self.audit.unjudged(requests):
+            return await send(self.server.port, requests, deadline_s)
+
+    def burst(self, requests: list[str], deadline_s: float) -> Burst:
+        """Send all at once, and wait; the answers are not judged."""
+        return asyncio.run(self.send(requests, deadline_s))
+
+    def get_all(self, paths: list[str], deadline_s: float) -> Burst:
         """GET all paths at once, while nobody writes; what was answered is audited."""
-        sent = burst(self.server.port, paths, deadline_s)
+        sent = self.burst(paths, deadline_s)
         self.audit.report_all(sent.exchanges)
         return sent
 
@@ -243,7 +253,7 @@ def is_as_new(subject: Subject) -> bool:
     """
     is_idle = until(lambda: subject.observer.counters.busy() == 0)
     paths = ["/products/1999", f"/products?limit=1&category_id={secrets.randbelow(2**31)}"]
-    if not is_idle or burst(subject.server.port, paths, LOG_DEADLINE_S).answered < len(paths):
+    if not is_idle or subject.burst(paths, LOG_DEADLINE_S).answered < len(paths):
         return False
     # Asked last: the probe of a server that has died does not answer.
     return until(lambda: not subject.server.ask("pool")["checked_out"])

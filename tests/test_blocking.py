@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.burst import send
 from tests.conftest import Subject, holding_table
 from tests.observing import until
 from tests.waiting import ARRIVAL_S, DETAILS, HEALTH_S, while_waiting
@@ -40,7 +39,7 @@ def test_writes_that_wait_for_postgres_hold_up_nobody_else(own: Subject) -> None
         with ThreadPoolExecutor(1) as executor, holding_table(own) as waiting:
             under_way = executor.submit(own.http.request, method, path, json=body)
             assert until(lambda: waiting() >= 1, ARRIVAL_S), f"the {method} did not wait for Postgres"
-            health = asyncio.run(send(own.server.port, ["/health"], HEALTH_S))
+            health = asyncio.run(own.send(["/health"], HEALTH_S))
             assert not under_way.done()
 
         assert health.outcomes == {"200": 1}, f"{method}: GET /health was not answered meanwhile"

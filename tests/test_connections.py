@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.burst import burst
 from tests.conftest import Subject
 from tests.waiting import (
     DETAILS,
@@ -61,7 +60,7 @@ def test_as_many_can_wait_after_requests_that_failed(own: Subject) -> None:
     for then in (lambda: cut_off(own), lambda: HANG_UP):
         for kind in ("changes", "reviews", "new", "details"):
             let_wait(own, kind, then)
-    burst(own.server.port, ["POST /products {}", "PUT /products/4000000 {}"] * TIMES, RETURN_S)
+    own.burst(["POST /products {}", "PUT /products/4000000 {}"] * TIMES, RETURN_S)
     for paths in (changes(60), DETAILS[:60]):
         # A busy machine gets three tries.
         seen = (while_waiting(own, paths, backends=50, next_s=NEXT_S).backends for _ in range(3))
@@ -83,7 +82,7 @@ def test_a_connection_that_died_in_the_pool_is_replaced_unseen(own: Subject) -> 
         ("DELETE", "/products/6", None),
     ]
     for method, path, body in requests:
-        burst(own.server.port, DETAILS[:10], RETURN_S)
+        own.burst(DETAILS[:10], RETURN_S)
         own.sql("select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", own.stage.role)
         answer = own.http.request(method, path, json=body)
 
@@ -97,4 +96,4 @@ def test_a_dozen_requests_at_a_time_are_answered(api: Subject) -> None:
     api.json(warm)
 
     for paths in (details, [cold] * 12, [warm] * 12):
-        assert api.burst(paths, RETURN_S).outcomes == {"200": 12}, paths[0]
+        assert api.get_all(paths, RETURN_S).outcomes == {"200": 12}, paths[0]

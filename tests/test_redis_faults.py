@@ -16,7 +16,6 @@ from evaluation.database.dataset import SIZES
 from evaluation.serving.logins import RIGHTS
 from evaluation.serving.workbench import Stage, Workbench
 from tests.audit.bodies import wrong_total
-from tests.burst import burst
 from tests.conftest import EMPTY_CATEGORY, Subject, holding_table, subject_on
 from tests.faulty_redis import FaultyRedis, refusing_url
 from tests.observing import until
@@ -71,7 +70,7 @@ def test_a_load_that_failed_is_not_remembered(own: Subject) -> None:
     for limit, table in ((6, "products"), (7, "reviews"), (8, "categories")):
         path = f"/products?limit={limit}"
         own.sql(f"alter table {table} rename to elsewhere")
-        failed = [burst(own.server.port, [path], 15).outcomes for _ in range(2)]
+        failed = [own.burst([path], 15).outcomes for _ in range(2)]
         own.sql(f"alter table elsewhere rename to {table}")
 
         assert all(status.startswith("5") for outcomes in failed for status in outcomes), failed
@@ -83,7 +82,7 @@ def test_a_load_whose_process_was_killed_holds_up_no_other_process(own: Subject)
     own.audit.may_fail = True
     with ThreadPoolExecutor(1) as executor, subject_on(own.stage, own.server.directory) as killed:
         with holding_table(own) as waiting:
-            asked = executor.submit(burst, killed.server.port, [OF_KILLED], KILLED_S)
+            asked = executor.submit(killed.burst, [OF_KILLED], KILLED_S)
             assert until(lambda: waiting() >= 1), "the listing was not loaded"
             killed.server.process.kill()
             asked.result()

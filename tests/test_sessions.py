@@ -6,7 +6,6 @@ from itertools import count
 
 import pytest
 
-from tests.burst import burst
 from tests.conftest import Subject
 from tests.observing import until
 from tests.waiting import DETAILS, HANG_UP, HELD, RETURN_S, TIMES, cut_off, let_wait
@@ -34,7 +33,7 @@ def check_connections(subject: Subject, after: str) -> None:
     # Listings that nobody has asked for yet, for those that are kept need no connection.
     paths = [*DETAILS[:6], *(next(UNASKED) for _ in range(3))]
     paths += ["/products/batch?ids=5,6", "/categories"]
-    answers = burst(subject.server.port, paths, RETURN_S)
+    answers = subject.burst(paths, RETURN_S)
     waited = f"{answers.outcomes} after {time.monotonic() - started:.1f} s"
     assert answers.outcomes == {"200": len(paths)}, f"after {after}: {waited}"
     is_idle = until(lambda: subject.observer.counters.busy() == 0)
@@ -47,7 +46,7 @@ def check_connections(subject: Subject, after: str) -> None:
 def test_failing_requests_give_their_connections_back(own: Subject) -> None:
     for kind, (method, path, body) in FAILURES.items():
         request = f"{method} {path} {json.dumps(body) if body else ''}"
-        outcomes = burst(own.server.port, [request] * TIMES, RETURN_S).outcomes
+        outcomes = own.burst([request] * TIMES, RETURN_S).outcomes
 
         assert set(outcomes) <= {"404", "422"}, f"{kind}: {outcomes}"
         check_connections(own, kind)
@@ -61,7 +60,7 @@ def test_requests_that_break_give_their_connections_back(own: Subject) -> None:
     kinds += [[f"/products?limit={number}" for number in range(1, 1 + TIMES)]]
     kinds += [[f"/products/batch?ids={number}" for number in range(1, 1 + TIMES)]]
     for paths in kinds:
-        outcomes = burst(own.server.port, paths, RETURN_S).outcomes
+        outcomes = own.burst(paths, RETURN_S).outcomes
         # A listing that is often asked for may have been made at the start.
         answered = {status for status in outcomes if not status.startswith("5")}
         assert answered <= {"200"}, f"{paths[0]}: {outcomes}"
@@ -103,6 +102,6 @@ def test_answered_requests_give_their_connections_back(own: Subject) -> None:
         "PUT /products/5 {}",
     ]
     for requests in (reads, *([kind[0]] for kind in HELD.values())):
-        outcomes = burst(own.server.port, requests, RETURN_S).outcomes
+        outcomes = own.burst(requests, RETURN_S).outcomes
         assert not {"timeout", "refused", "500"} & set(outcomes), outcomes
         check_connections(own, str(requests))

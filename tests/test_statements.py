@@ -28,7 +28,7 @@ def test_five_hundred_clients_on_one_cold_page_are_answered_by_few_statements(
             asked.get("/products?limit=3")  # By now the server has had the chance to notice.
         with asked.observer.counted() as spent:
             if load == "quick":
-                bursts = [asked.burst([FIRST_PAGE] * 500, 6)]
+                bursts = [asked.get_all([FIRST_PAGE] * 500, 6)]
             else:
                 # Half of them come while the first ones have waited for a while.
                 with holding_table(asked):

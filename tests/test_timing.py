@@ -99,7 +99,7 @@ def test_answers_that_cost_nothing_are_logged_too(own: Subject) -> None:
 def test_many_requests_at_a_time_have_a_line_each(own: Subject) -> None:
     for path in ("/products/1111", "/products?limit=2&category_id=9", "/nowhere"):
         own.get(path)
-        assert sum(own.burst([path] * AT_ONCE, 30).outcomes.values()) == AT_ONCE
+        assert sum(own.get_all([path] * AT_ONCE, 30).outcomes.values()) == AT_ONCE
 
         def lines(path: str = path.partition("?")[0]) -> list[str]:
             return lines_about(own, "GET", path)

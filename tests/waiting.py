@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from tests.burst import Burst, send
+from tests.burst import Burst
 from tests.conftest import Subject, holding_table
 from tests.observing import until
 
@@ -49,9 +49,9 @@ def while_waiting(
 
     async def scene() -> Waiting:
         with holding_table(subject, table) as waiting:
-            under_way = asyncio.create_task(send(subject.server.port, paths, ANSWER_S))
+            under_way = asyncio.create_task(subject.send(paths, ANSWER_S))
             waited_for = await asyncio.to_thread(arrived, waiting, backends, next_s)
-            health = await send(subject.server.port, ["/health"], HEALTH_S)
+            health = await subject.send(["/health"], HEALTH_S)
             threads, pool = subject.server.threads(), subject.server.ask("pool")
             await asyncio.sleep(held_s or 0.0)
             most = max(waited_for, waiting())
@@ -104,7 +104,7 @@ def let_wait(subject: Subject, kind: str, then: Callable[[], object]) -> None:
 
     async def scene() -> None:
         with holding_table(subject) as waiting:
-            in_flight = asyncio.create_task(send(subject.server.port, HELD[kind], RETURN_S))
+            in_flight = asyncio.create_task(subject.send(HELD[kind], RETURN_S))
             await asyncio.to_thread(arrived, waiting, len(HELD[kind]), NEXT_S)
             assert waiting() >= 1, f"no request of these waited for Postgres: {kind}"
             if then() is HANG_UP:

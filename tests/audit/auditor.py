@@ -4,6 +4,7 @@ import json
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from typing import Any
@@ -98,6 +99,23 @@ class ServerAudit:
         for exchange in exchanges:
             self.report(exchange)
 
+    @contextmanager
+    def unjudged(self, requests: Iterable[str]) -> Iterator[None]:
+        """While these are sent, some of them writes, and nobody judges the answers."""
+        writes = sum(not one.startswith(("/", "GET ")) for one in requests)
+        try:
+            if writes:
+                self.note_writes(writes)
+            yield
+        finally:
+            if writes:
+                self.note_writes(0)  # what was read of the tables meanwhile holds no longer
+
+    def note_writes(self, number: int) -> None:
+        """So many writes were sent, or came to their end."""
+        with self.auditor.lock:
+            self.tables.note_writes(self.name, number)
+
     def expect_line(self, exchange: Exchange, held_s: float = 0.0) -> None:
         """A request must be logged; it was held up for so long on purpose."""
         held_s = min(held_s, exchange.elapsed_s)
@@ -109,7 +127,7 @@ class ServerAudit:
         """The same, while nobody else does."""
         is_write = exchange.method not in ("GET", "HEAD") and exchange.status not in REFUSED
         if is_write:
-            self.tables.note_write(self.name)
+            self.tables.note_writes(self.name, 1)
         context = exchange.described()
         self.auditor.note(http_rules.check(exchange, may_fail=self.may_fail), context)
         if not self.may_fail:

@@ -55,12 +55,12 @@ class Tables:
         self.known.clear()
         self.compared.clear()
 
-    def note_write(self, server: str) -> None:
-        """A write was sent through one server process."""
+    def note_writes(self, server: str, number: int) -> None:
+        """So many writes were sent through one server process."""
         self.known.clear()
         self.compared.clear()
         self.written_at_s[server] = self.now_s()
-        self.writes += 1
+        self.writes += number
 
     def may_be_stale(self) -> bool:
         """Whether an answer from before a change behind the API is still allowed."""
