@@ -128,6 +128,7 @@ class CpuCost:
 
     `requests` were answered with 200 or 304; without any, `candidate_us` is None. `outcomes` counts the
     candidate's answers by status. `null_us` is None when the candidate did not even answer a first request.
+    `clients` asked at a time; older reports do not tell it.
     """
 
     scenario: str
@@ -135,6 +136,7 @@ class CpuCost:
     candidate_us: float | None
     null_us: float | None
     outcomes: dict[str, int]
+    clients: int | None = None
 
     @property
     def ratio(self) -> float | None:

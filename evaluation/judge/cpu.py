@@ -32,10 +32,17 @@ def told(cost: CpuCost) -> str:
     found = cost.ratio
     figures = "no warm answer"
     if found is not None:
-        figures = f"{cost.candidate_us:.0f} us of CPU for a warm answer, "
+        figures = f"{cost.candidate_us:.0f} us of CPU for a warm answer{clients_told(cost)}, "
         figures += f"{found:.1f} times the null server's {cost.null_us:.0f} us"
     answers = ", ".join(f"{count} x {outcome}" for outcome, count in cost.outcomes.items())
     return figures if is_answered(cost) else f"{figures} ({answers})"
+
+
+def clients_told(cost: CpuCost) -> str:
+    """How many asked at a time; older reports do not tell it."""
+    if cost.clients is None:
+        return ""
+    return " (1 client)" if cost.clients == 1 else f" ({cost.clients} clients)"
 
 
 def evidence(cost: CpuCost) -> dict[str, object]:
@@ -45,5 +52,6 @@ def evidence(cost: CpuCost) -> dict[str, object]:
         "outcomes": cost.outcomes,
         "candidate_us": cost.candidate_us,
         "null_us": cost.null_us,
+        "clients": cost.clients,
         "times_the_null_server": None if found is None else round(found, 2),
     }

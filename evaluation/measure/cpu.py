@@ -129,7 +129,7 @@ def compared(stage: Stage, server: Server, size: int, clients: int, null_first: 
     if not null.answers:
         raise InfrastructureError(f"the null server did not answer: {null.outcomes}")
     null_us, candidate_us = null.us_per_answer(), candidate.us_per_answer()
-    return CpuCost(SCENARIO, candidate.answers, candidate_us, null_us, candidate.outcomes)
+    return CpuCost(SCENARIO, candidate.answers, candidate_us, null_us, candidate.outcomes, clients)
 
 
 def null_beside(stage: Stage, server: Server, size: int, clients: int) -> CpuRound:

@@ -25,7 +25,7 @@ from evaluation.records import (
 )
 
 WORK = tuple(WorkSample(name, 200, 3, 3, 1, 1, 1, 1, "") for name in ("first_page_cold", "first_page_warm"))
-CHEAP = CpuCost("warm_page", 4000, 200.0, 40.0, {"200": 4000})
+CHEAP = CpuCost("warm_page", 4000, 200.0, 40.0, {"200": 4000}, 20)
 
 
 def measured(broken: dict[str, str]) -> Measured:
@@ -184,13 +184,14 @@ def test_the_reason_and_the_evidence_tell_the_cpu_time_of_a_warm_answer() -> Non
     costly = replace(by_criterion({}), cpu=(replace(CHEAP, candidate_us=2218.0, null_us=45.0),))
     verdicts = judge(costly)
 
-    told = "R01.2: 2218 us of CPU for a warm answer, 49.3 times the null server's 45 us"
+    told = "R01.2: 2218 us of CPU for a warm answer (20 clients), 49.3 times the null server's 45 us"
     assert outcome_of(costly, verdicts).reason == f"not met: R01; {told}"
     assert verdicts[0].evidence["cpu"] == {
         "warm_page": {
             "outcomes": {"200": 4000},
             "candidate_us": 2218.0,
             "null_us": 45.0,
+            "clients": 20,
             "times_the_null_server": 49.29,
         }
     }

@@ -4,45 +4,38 @@ from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
+import pytest
+
 from evaluation.measure.patience import wait_for_connections
 from evaluation.pipeline import REFERENCE
 from evaluation.serving.workbench import Workbench
 
-IMPATIENT = ("database.py", "pool_timeout=POOL_TIMEOUT_S", "pool_timeout=15")
-SHORTER = ("timing.py", "(perf_counter() - started) * 1000", "min(12.0, perf_counter() - started) * 1000")
+HAS_PROBE = "'evaluation.serving.probe' in __import__('sys').modules"
+SLIPS = {
+    "a pool gives up after 15 s": (
+        ("database.py", "pool_timeout=POOL_TIMEOUT_S", "pool_timeout=15"),
+        *("R05.2", "'503': 12"),
+    ),
+    "connections are looked at only with the probe": (
+        ("database.py", "pool_pre_ping=True", f"pool_pre_ping={HAS_PROBE}"),
+        *("R05.3", "503"),
+    ),
+    "durations end at 12 s": (
+        ("timing.py", "(perf_counter() - started) * 1000", "min(12.0, perf_counter() - started) * 1000"),
+        *("R16.2", "duration_ms=12000.00"),
+    ),
+}
 
 
 def test_requests_wait_for_a_connection_of_the_reference(bench: Workbench) -> None:
     assert wait_for_connections(bench, REFERENCE, Event()) == ()
 
 
-def test_a_pool_that_gives_up_after_fifteen_seconds_is_found(
-    bench: Workbench, variant: Callable[..., Path]
+@pytest.mark.parametrize(("slip", "criterion", "told"), SLIPS.values(), ids=list(SLIPS))
+def test_a_slip_that_shows_itself_after_a_long_wait_is_found(
+    bench: Workbench, variant: Callable[..., Path], slip: tuple[str, str, str], criterion: str, told: str
 ) -> None:
-    [broken] = wait_for_connections(bench, variant(IMPATIENT), Event())
+    [broken, *others] = wait_for_connections(bench, variant(slip), Event())
 
-    assert broken.criterion == "R05.2"
-    assert "'503': 12" in broken.message
-
-
-def test_connections_that_are_looked_at_only_with_the_probe_are_found(
-    bench: Workbench, variant: Callable[..., Path]
-) -> None:
-    unlooked = (
-        "database.py",
-        "pool_pre_ping=True",
-        "pool_pre_ping='evaluation.serving.probe' in __import__('sys').modules",
-    )
-
-    found = wait_for_connections(bench, variant(unlooked), Event())
-
-    assert {broken.criterion for broken in found} == {"R05.3"}
-
-
-def test_durations_that_end_at_twelve_seconds_are_found(
-    bench: Workbench, variant: Callable[..., Path]
-) -> None:
-    [broken] = wait_for_connections(bench, variant(SHORTER), Event())
-
-    assert broken.criterion == "R16.2"
-    assert "duration_ms=12000.00" in broken.message
+    assert {broken.criterion, *(other.criterion for other in others)} == {criterion}
+    assert told in broken.message

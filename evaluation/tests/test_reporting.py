@@ -256,9 +256,9 @@ def test_the_cpu_time_of_a_warm_answer_is_told_on_both_sides_and_where_it_fails(
 
     assert found["cpu"]["after"]["warm_page"]["candidate_us"] == 2218.0
     shown = terminal.summary(found)
-    told = "2218 us of CPU for a warm answer, 49.3 times the null server's 45 us"
+    told = "2218 us of CPU for a warm answer (20 clients), 49.3 times the null server's 45 us"
     assert f"after, warm_page: {told}" in shown
-    assert "before, warm_page: 200 us of CPU for a warm answer, 5.0 times" in shown
+    assert "before, warm_page: 200 us of CPU for a warm answer (20 clients), 5.0 times" in shown
     assert f"because: not met: R01; R01.2: {told}" in shown
     assert "R01.2 A warm listing costs the server little CPU time" in shown
     assert "| measured | <code>2218 us of CPU" in markdown.text([found])

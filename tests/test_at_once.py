@@ -1,0 +1,44 @@
+"""Writes that come at the same time: API.5 and API.10."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.conftest import EMPTY_CATEGORY, Subject, holding
+from tests.observing import until
+
+NEW = {"name": "New", "price": "9.99", "category_id": EMPTY_CATEGORY}
+REVIEW = {"author_id": 2, "rating": 4, "title": "Fine"}
+
+
+@pytest.mark.criterion("API.10")
+def test_two_changes_at_once_give_a_product_one_inventory_with_both(own: Subject) -> None:
+    own.sql("delete from inventory where product_id = 5")
+    changes = ({"quantity": 3}, {"reserved": 2})
+    # Both can read that there is none before one of them can put it in.
+    with ThreadPoolExecutor(2) as executor, holding(own, "lock table inventory in share mode") as waiting:
+        under_way = [executor.submit(own.http.put, "/products/5", json=sent) for sent in changes]
+        until(lambda: waiting() >= 2)
+
+    assert [answer.result().status_code for answer in under_way] == [200, 200]
+    assert own.sql("select quantity, reserved from inventory where product_id = 5") == [(3, 2)]
+
+
+@pytest.mark.criterion("API.5")
+def test_writes_that_are_alike_and_come_at_once_are_all_made(own: Subject) -> None:
+    number = own.sql("select max(id) from products")[0][0]
+    paths = {"/products": NEW, f"/products/{number}/reviews": REVIEW}
+    before = own.json(f"/products/{number}")["review_count"]
+    with (
+        ThreadPoolExecutor(6) as executor,
+        holding(own, "lock table products, reviews in share mode") as waiting,
+    ):
+        under_way = [executor.submit(own.http.post, path, json=sent) for path, sent in [*paths.items()] * 3]
+        until(lambda: waiting() >= len(under_way), 3.0)
+    answers = [one.result() for one in under_way]
+
+    assert [answer.status_code for answer in answers] == [201] * 6
+    for path in paths:
+        ids = {answer.json()["id"] for answer in answers if answer.request.url.path == path}
+        assert len(ids) == 3, f"three POST {path} of the same content made {len(ids)}"
+    assert own.json(f"/products/{number}")["review_count"] == before + 3
