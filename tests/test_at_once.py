@@ -9,6 +9,7 @@ from tests.observing import until
 
 NEW = {"name": "New", "price": "9.99", "category_id": EMPTY_CATEGORY}
 REVIEW = {"author_id": 2, "rating": 4, "title": "Fine"}
+PAUSE_S = 0.3
 
 
 @pytest.mark.criterion("API.10")
@@ -42,3 +43,25 @@ def test_writes_that_are_alike_and_come_at_once_are_all_made(own: Subject) -> No
         ids = {answer.json()["id"] for answer in answers if answer.request.url.path == path}
         assert len(ids) == 3, f"three POST {path} of the same content made {len(ids)}"
     assert own.json(f"/products/{number}")["review_count"] == before + 3
+
+
+@pytest.mark.criterion("API.1")
+@pytest.mark.parametrize("write", ["PUT", "POST"])
+def test_a_write_beside_a_deletion_is_made_or_finds_nothing(own: Subject, write: str) -> None:
+    below, body = {"PUT": ("", {"name": "Changed"}), "POST": ("/reviews", REVIEW)}[write]
+    seen = set()
+    with ThreadPoolExecutor(2) as executor:
+        # Whichever comes first has to wait for the row, and both may have read it by then.
+        for product, is_first in enumerate([True, False] * 10, start=501):
+            path = f"/products/{product}"
+            requests = [("DELETE", path, None), (write, path + below, body)][:: 1 if is_first else -1]
+            with holding(own, f"select * from products where id = {product} for update") as waiting:
+                under_way = [executor.submit(own.http.request, *requests[0][:2], json=requests[0][2])]
+                until(lambda: waiting() >= 1, PAUSE_S)
+                under_way += [executor.submit(own.http.request, *requests[1][:2], json=requests[1][2])]
+                until(lambda: waiting() >= 2, PAUSE_S)
+            seen |= {(one.result().request.method, one.result().status_code) for one in under_way}
+            assert own.get(path).status_code == 404
+
+    done = {"PUT": 200, "POST": 201}[write]
+    assert seen <= {("DELETE", 204), (write, done), (write, 404)}, seen

@@ -306,3 +306,34 @@ def test_a_process_that_has_read_nothing_is_heard_when_it_writes(own: Subject) -
         silent.http.put(f"/products/{product}", json={"name": "Written"}).raise_for_status()
 
     assert own.json(path)["items"][0]["name"] == "Written"
+
+
+def check_seen_though_missed(writer: Subject, reader: Subject) -> None:
+    """A product that was asked for before there was one is shown as soon as it is created."""
+    last = writer.new_product(category_id=EMPTY_CATEGORY)["id"]
+    ahead = range(last + 1, last + 6)
+    for subject in (writer, reader, writer, reader):
+        assert [subject.get(f"/products/{number}").status_code for number in ahead] == [404] * len(ahead)
+        assert subject.json(f"/products/batch?ids={','.join(map(str, ahead))}") == []
+        assert subject.json(f"/products?category_id={EMPTY_CATEGORY}")["next"] is None
+
+    created = writer.new_product(category_id=EMPTY_CATEGORY)
+
+    for subject in (reader, writer):
+        listed = subject.json(f"/products?category_id={EMPTY_CATEGORY}")["items"][-1]
+        [batched] = subject.json(f"/products/batch?ids={created['id']}")
+        for shown in (subject.json(f"/products/{created['id']}"), batched, listed):
+            assert not difference(shown, created)
+
+
+@pytest.mark.criterion("API.6")
+def test_what_was_asked_for_before_it_was_created_is_seen(shared: Subject) -> None:
+    check_seen_though_missed(shared, shared)
+
+
+@pytest.mark.criterion("R08.6")
+def test_what_every_process_was_asked_for_before_it_was_created_is_seen(
+    shared: Subject, second_server: Subject
+) -> None:
+    check_seen_though_missed(shared, second_server)
+    check_seen_though_missed(second_server, shared)

@@ -99,6 +99,22 @@ def test_inactive_products_are_found_without_reading_the_active_ones(large: Subj
     )
 
 
+@pytest.mark.criterion("R11.1")
+def test_no_page_of_the_inactive_products_of_a_category_looks_at_more_than_either_filter_lets_through(
+    large: Subject,
+) -> None:
+    walk = pages(large, "/products?limit=20&is_active=false&category_id=9")
+    next(walk)
+    while True:
+        with large.observer.counted() as spent:
+            page = next(walk, None)
+        if page is None:
+            break
+        examined = sum(plan.rows_examined("products") for plan in spent.plans())
+
+        assert examined <= MOST_ROWS_OF_ONE_CATEGORY, f"{examined:.0f} rows; {spent.explain()}"
+
+
 @pytest.mark.criterion("R08.1")
 def test_far_pages_cost_nothing_when_they_are_asked_for_again(large: Subject) -> None:
     path = "/products?limit=100&category_id=13"

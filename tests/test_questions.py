@@ -53,6 +53,25 @@ def test_a_bad_question_is_told_so(api: Subject, path: str, statuses: set[int]) 
     assert answer.json()["detail"]
 
 
+NEARLY = {
+    "digits": "1" * 60 + "x",
+    "a list": ",".join(map(str, range(10, 90))) + ",x",
+    "a list without an end": "1," * 60,
+    "spaces": "1" + "%20" * 60 + "x",
+}
+"""Values that are right for long: who goes through all ways to divide them comes to no end."""
+
+
+@pytest.mark.criterion("API.1")
+@pytest.mark.parametrize("value", NEARLY.values(), ids=list(NEARLY))
+def test_a_value_that_is_right_for_long_is_told_to_be_wrong_as_well(api: Subject, value: str) -> None:
+    for start in (BATCH, "/products?limit=", "/products?category_id=", "/products?is_active=", "/products/"):
+        answer = api.get(start + value)
+
+        assert answer.status_code in {404, 422}, f"{start}{value}: {answer.status_code}"
+        assert answer.json()["detail"]
+
+
 @pytest.mark.criterion("API.11")
 @pytest.mark.parametrize("spelling", ["1_0", "%2B7", "%207", "7%20", "%D9%A3", "1,%0A2"])
 def test_an_id_is_spelled_in_the_digits_0_to_9(api: Subject, spelling: str) -> None:

@@ -109,16 +109,38 @@ def test_many_requests_at_a_time_have_a_line_each(own: Subject) -> None:
 
 @pytest.mark.criterion("R16.1")
 def test_a_line_is_written_soon_after_the_answer(own: Subject) -> None:
+    waited_s = soonest_lines(own)
+    assert min(waited_s[1:]) < SOON_S, f"lines were written after {waited_s} s"
+
+    over = Event()
+
+    def others() -> None:
+        while not over.wait(0.01):
+            own.get("/categories")
+
+    with ThreadPoolExecutor(1) as executor:
+        asking = executor.submit(others)
+        try:
+            waited_s = soonest_lines(own)
+        finally:
+            over.set()
+        asking.result()
+    assert min(waited_s[1:]) < SOON_S, f"while others asked, lines were written after {waited_s} s"
+
+
+def soonest_lines(subject: Subject) -> list[float]:
+    """The seconds until lines about a few requests were there, as many as it took to see a quick one.
+
+    A busy machine is no slow candidate; the first may be written with others.
+    """
     waited_s: list[float] = []
-    # The best of a few, for a busy machine is no slow candidate; the first may be written with others.
     while len(waited_s) < 4 and min(waited_s[1:], default=SOON_S) >= SOON_S:
         path = f"/products/{next(UNASKED)}"
-        own.json(path)
+        subject.json(path)
         started = time.perf_counter()
-        wait_for_lines(own, "GET", path)
+        wait_for_lines(subject, "GET", path)
         waited_s.append(time.perf_counter() - started)
-
-    assert min(waited_s[1:]) < SOON_S, f"lines were written after {waited_s} s"
+    return waited_s
 
 
 @pytest.mark.criterion("R16.4")

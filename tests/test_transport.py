@@ -32,6 +32,28 @@ def test_an_answer_over_a_kilobyte_is_sent_compressed(api: Subject, path: str) -
     assert compressed < 100_000
 
 
+OTHERS = ("br", "deflate", "zstd", "identity", "compress", "*", "x-own")
+
+
+def drawn_encodings(random: Random, gzip: str) -> str:
+    """A line of Accept-Encoding in which gzip stands like this, among others with weights of their own."""
+    others = random.sample(OTHERS, random.randrange(4))
+    weights = (f"{random.choice((';', '; ', ' ;'))}q={random.choice(('1', '1.0', '0.9', '0.05'))}", "")
+    fields = [gzip, *(other + random.choice(weights) for other in others)]
+    random.shuffle(fields)
+    return random.choice((", ", ",")).join(fields)
+
+
+@pytest.mark.criterion("R12.1")
+@pytest.mark.parametrize("path", ["/products?limit=9", "/products/1", "/products/batch?ids=1,2"])
+def test_gzip_is_found_among_other_encodings_whatever_their_weights(api: Subject, path: str) -> None:
+    random = Random()
+    for weight in ("", ";q=1", ";q=0.5", "; q=0.001", " ; q=0.8") * 4:
+        line = drawn_encodings(random, f"gzip{weight}")
+
+        assert wire_bytes(api, path, line)[1] == "gzip", f"{path}: {line}"
+
+
 @pytest.mark.criterion("R12.7")
 @pytest.mark.parametrize(
     "path", ["/products?limit=9", "/products/1", "/products/batch?ids=1,2", "/categories"]

@@ -1,5 +1,6 @@
 """How requests fare whose connections are all taken, or closed, in a process without the probe."""
 
+import json
 import random
 import time
 from collections import Counter
@@ -14,14 +15,15 @@ import psycopg
 from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError
 from evaluation.records import Broken
-from evaluation.serving.clients import drawn
+from evaluation.serving.clients import drawn_with_gzip
 from evaluation.serving.connection import AnswerError, Connection
 from evaluation.serving.log_lines import Request, lines_about
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench
 
 WAITING, REPLACED, TIMED = "R05.2", "R05.3", "R16.2"
-TAKERS, WAITERS = 120, 12
+TAKERS, WAITERS, WRITERS = 120, 12, 60
+CHANGE = {"name": "Waited for"}
 SETTLED_S, HELD_S, DEADLINE_S = 3.0, 22.0, 60.0
 """Well below the 30 s for which requests wait, for a busy machine is no impatient candidate."""
 LOG_S = 5.0
@@ -37,14 +39,16 @@ def wait_for_connections(bench: Workbench, candidate: Path, interrupted: Event) 
         with (
             bench.stage(SIZES["small"]) as stage,
             stage.serving(candidate, options=("--without-probe",)) as server,
-            ThreadPoolExecutor(TAKERS + WAITERS) as executor,
+            ThreadPoolExecutor(TAKERS + WAITERS + WRITERS) as executor,
         ):
             with psycopg.connect(stage.admin_url) as holder:
                 holder.execute("lock table products in access exclusive mode")
                 details = [f"/products/{number}" for number in range(1, TAKERS + 1)]
+                changed = [f"/products/{number}" for number in range(1001, 1001 + WRITERS)]
                 taking = [executor.submit(answered, server, path) for path in details]
                 interrupted.wait(SETTLED_S)
                 waiting = [executor.submit(answered, server, "/categories") for _ in range(WAITERS)]
+                waiting += [executor.submit(answered, server, path, CHANGE) for path in changed]
                 interrupted.wait(HELD_S)
             outcomes = Counter(one.result().status for one in waiting)
             held = [one.result() for one in taking]
@@ -53,22 +57,26 @@ def wait_for_connections(bench: Workbench, candidate: Path, interrupted: Event) 
         return ()  # A candidate that cannot be served is found by others.
 
 
-def answered(server: Server, path: str) -> Request:
-    """What a client sees of a GET; status 0 without an answer."""
+def answered(server: Server, path: str, change: dict[str, str] | None = None) -> Request:
+    """What a client sees of a GET, or of a PUT with a change; status 0 without an answer."""
+    method, headers = "GET" if change is None else "PUT", drawn_with_gzip(random.Random())
+    body = None if change is None else json.dumps(change).encode()
+    if body:
+        headers |= {"Content-Type": "application/json"}
     started = time.monotonic()
     with closing(Connection(server.port, DEADLINE_S)) as connection:
         try:
-            status = connection.get(path, drawn(random.Random())[1]).status
+            status = connection.ask(method, path, headers, body).status
         except AnswerError:
             status = 0
-    return Request("GET", path, status, time.monotonic() - started, HELD_S)
+    return Request(method, path, status, time.monotonic() - started, HELD_S)
 
 
 def patience(outcomes: Counter[int]) -> tuple[Broken, ...]:
     """R05.2, where somebody who waited for a connection got something else than an answer."""
     if outcomes.keys() <= {200}:
         return ()
-    told = f"{WAITERS} requests for /categories, while {TAKERS} others had waited for a locked table"
+    told = f"{WAITERS} GET /categories and {WRITERS} PUT, while {TAKERS} others had waited for a locked table"
     named = {str(status or "no answer"): count for status, count in outcomes.items()}
     return (Broken(WAITING, f"{told} for {HELD_S:.0f} s: {named}"),)
 

@@ -1,12 +1,17 @@
 """What the suite's auditor takes for right: seen on the reference, which is."""
 
+import os
+import signal
+import time
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from evaluation.database.dataset import SIZES
 from evaluation.serving.workbench import Workbench
 from evaluation.tests.served import REFERENCE
+from tests.audit.transport import IMPATIENT_S
 from tests.conftest import AUDITOR, Subject, subject_on
 
 NEW = 'POST /products {"name": "New", "price": "1.00", "category_id": 1}'
@@ -25,7 +30,8 @@ def test_writes_that_were_not_judged_may_be_missing_from_a_total_for_a_minute(su
     broken = AUDITOR.broken.copy()
 
     assert subject.burst([NEW] * 2 * told, 30).outcomes == {"201": 2 * told}
-    assert subject.json("/products?limit=2&category_id=1")["total"] == told
+    # On a busy machine the total may not have reached Redis, and is counted anew.
+    assert subject.json("/products?limit=2&category_id=1")["total"] in (told, 3 * told)
 
     assert broken == AUDITOR.broken, list(AUDITOR.wrong.values())
 
@@ -38,3 +44,20 @@ def test_rows_that_were_read_before_writes_that_were_not_judged_are_read_again(s
     assert subject.json("/products/batch?ids=7")[0]["name"] == "Not 7"
 
     assert broken == AUDITOR.broken, list(AUDITOR.wrong.values())
+
+
+def test_a_server_that_has_let_a_request_time_out_is_waited_for_less_until_it_answers(
+    subject: Subject,
+) -> None:
+    os.kill(subject.server.process.pid, signal.SIGSTOP)
+    subject.audit.may_fail = True
+    with pytest.raises(httpx.ReadTimeout):
+        subject.http.get("/health", timeout=1.0)
+    started = time.monotonic()
+    with pytest.raises(httpx.ReadTimeout):
+        subject.get("/health")
+    waited_s = time.monotonic() - started
+    os.kill(subject.server.process.pid, signal.SIGCONT)
+
+    assert waited_s < 2 * IMPATIENT_S
+    assert subject.json("/products/3")["id"] == 3

@@ -13,6 +13,9 @@ from evaluation.serving.connection import DEADLINE_S, LARGEST_BYTES
 from tests.audit.exchange import Exchange, refuse_huge
 from tests.observing import Observer
 
+IMPATIENT_S = 3.0
+"""How long a server that has let a request time out may take for the next ones, until it answers again."""
+
 
 def whole(response: httpx.Response, deadline: float) -> bytes:
     """The body as sent, if it ends before the deadline and is no larger, even unpacked, than a right one."""
@@ -67,6 +70,7 @@ class AuditedTransport(httpx.BaseTransport):
         self.under_way = under_way
         self.report = report
         self.may_hang_up: set[object] = set()
+        self.is_silent = False
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """httpx: one request, one response."""
@@ -79,10 +83,16 @@ class AuditedTransport(httpx.BaseTransport):
             is_first = self.under_way.number == 1 and not self.observer.relay.busy()
             turn = self.under_way.began
             mark = len(self.observer.relay.log)
+        if self.is_silent:
+            request.extensions["timeout"] = dict.fromkeys(("connect", "read", "write", "pool"), IMPATIENT_S)
         started = time.perf_counter()
         try:
             response = self.answer(request)
             sent = whole(response, started + DEADLINE_S)
+            self.is_silent = False
+        except httpx.TimeoutException:
+            self.is_silent = True
+            raise
         finally:
             elapsed_s = time.perf_counter() - started
             with self.under_way.lock:
