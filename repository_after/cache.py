@@ -43,7 +43,7 @@ class Wanted:
 
 async def load_alone(load: Loader) -> Page:
     """Load a page without keeping it: without Redis nothing shows when it is out of date."""
-    return await pack((await load(None)).body, b"")
+    return await pack((await load(None)).body, b"", read_at_s=0)
 
 
 class ListingCache:
@@ -104,8 +104,9 @@ class ListingCache:
         try:
             # R01: a few loads at a time, for pages that are ready wait while others are made.
             async with self.loading:
+                read_at_s = time.time()
                 listing = await wanted.load(total)
-            page = await pack(listing.body, stamp)
+            page = await pack(listing.body, stamp, read_at_s)
             made[f"catalog:page:{wanted.page_key}"] = page.packed()
             # R11: the total is counted once a minute, not once a page.
             if total is None:

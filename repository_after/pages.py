@@ -50,11 +50,11 @@ def kept_total(content: bytes | None) -> int | None:
     return total if 0 < expires_at_s - time.time() <= CACHE_TTL_S else None
 
 
-async def pack(content: bytes, stamp: bytes) -> Page:
-    """The page as it will be sent for the next 60 seconds."""
+async def pack(content: bytes, stamp: bytes, read_at_s: float) -> Page:
+    """The page as it will be sent until 60 seconds after its load began: the rows are no younger."""
     is_compressed = len(content) >= GZIP_MINIMUM_BYTES
     body = await asyncio.to_thread(compress, content) if is_compressed else content
-    return Page(etag_of(body), body, is_compressed, stamp, time.time() + CACHE_TTL_S)
+    return Page(etag_of(body), body, is_compressed, stamp, read_at_s + CACHE_TTL_S)
 
 
 def sealed(key: str, content: bytes) -> bytes:
