@@ -55,8 +55,8 @@ def test_a_bad_question_is_told_so(api: Subject, path: str, statuses: set[int]) 
 
 NEARLY = {
     "digits": "1" * 60 + "x",
-    "a list": ",".join(map(str, range(10, 90))) + ",x",
-    "a list without an end": "1," * 60,
+    "a-list": ",".join(map(str, range(10, 90))) + ",x",
+    "a-list-without-end": "1," * 60,
     "spaces": "1" + "%20" * 60 + "x",
 }
 """Values that are right for long: who goes through all ways to divide them comes to no end."""

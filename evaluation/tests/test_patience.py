@@ -16,6 +16,14 @@ SLIPS = {
         ("database.py", "pool_timeout=POOL_TIMEOUT_S", "pool_timeout=15"),
         *("R05.2", "'503': 12"),
     ),
+    "writers give up after 10 s": (
+        (
+            "database.py",
+            "async with asyncio.timeout(POOL_TIMEOUT_S):\n        await writers",
+            "async with asyncio.timeout(10):\n        await writers",
+        ),
+        *("R05.2", "'503': 10"),
+    ),
     "connections are looked at only with the probe": (
         ("database.py", "pool_pre_ping=True", f"pool_pre_ping={HAS_PROBE}"),
         *("R05.3", "503"),
