@@ -17,7 +17,7 @@ from tests.observing import until
 from tests.passing_time import field_lifetimes_ms, pass_time
 
 BOOKKEEPING_BYTES = 256
-SLOW_LOAD_S = 3.0
+SLOW_LOAD_S, ARRIVED_S, LOADED_S = 3.0, 1.0, 30.0
 
 
 def lifetimes_s(client: redis.Redis, key: bytes) -> dict[bytes, float]:
@@ -244,10 +244,14 @@ def test_a_listing_that_loads_slowly_is_no_older_than_its_minute(own: Subject) -
     own.sql("update products set name = 'Newer' where id = %s", product)
     pass_time([own], LIFETIME_S + 1)
     own.audit.may_fail = True
-    with ThreadPoolExecutor(1) as executor:
+    others = [f"/products?limit={1 + n // 41}&category_id={1 + n % 41}&is_active=false" for n in range(60)]
+    with ThreadPoolExecutor(2) as executor:
         with holding_table(own) as waiting:
+            # Not even where many wait may somebody get what is too old.
+            executor.submit(own.burst, others, LOADED_S)
+            until(waiting)
+            time.sleep(ARRIVED_S)
             asked = executor.submit(own.get, path)
-            until(lambda: waiting() or asked.done())
             time.sleep(SLOW_LOAD_S)
         answer = asked.result()
 

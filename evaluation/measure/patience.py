@@ -23,6 +23,7 @@ from evaluation.serving.workbench import Stage, Workbench
 
 WAITING, REPLACED, TIMED = "R05.2", "R05.3", "R16.2"
 TAKERS, WAITERS, WRITERS = 120, 12, 60
+MOST_CONNECTIONS = 100
 CHANGE = {"name": "Waited for"}
 SETTLED_S, HELD_S, DEADLINE_S = 3.0, 22.0, 60.0
 """Well below the 30 s for which requests wait, for a busy machine is no impatient candidate."""
@@ -50,9 +51,15 @@ def wait_for_connections(bench: Workbench, candidate: Path, interrupted: Event) 
                 waiting = [executor.submit(answered, server, "/categories") for _ in range(WAITERS)]
                 waiting += [executor.submit(answered, server, path, CHANGE) for path in changed]
                 interrupted.wait(HELD_S)
+                connections = connections_of(stage)
             outcomes = Counter(one.result().status for one in waiting)
             held = [one.result() for one in taking]
-            return (*patience(outcomes), *timed(server, held, interrupted), *replaced(stage, server))
+            return (
+                *crowd(connections),
+                *patience(outcomes),
+                *timed(server, held, interrupted),
+                *replaced(stage, server),
+            )
     except CandidateError:
         return ()  # A candidate that cannot be served is found by others.
 
@@ -70,6 +77,22 @@ def answered(server: Server, path: str, change: dict[str, str] | None = None) ->
         except AnswerError:
             status = 0
     return Request(method, path, status, time.monotonic() - started, HELD_S)
+
+
+def connections_of(stage: Stage) -> int:
+    """How many connections to Postgres the candidate has."""
+    with psycopg.connect(stage.counters_url) as admin:
+        query = "select count(*) from pg_stat_activity where usename = %s"
+        row = admin.execute(query, (stage.role,)).fetchone()
+    return row[0] if row else 0
+
+
+def crowd(connections: int) -> tuple[Broken, ...]:
+    """R05.2, where requests that should wait for a connection got one of their own."""
+    if connections <= MOST_CONNECTIONS:
+        return ()
+    told = f"{connections} connections to Postgres for {TAKERS + WAITERS + WRITERS} requests at once"
+    return (Broken(WAITING, f"{told}, {MOST_CONNECTIONS} are allowed"),)
 
 
 def patience(outcomes: Counter[int]) -> tuple[Broken, ...]:

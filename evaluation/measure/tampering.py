@@ -17,7 +17,7 @@ from evaluation.candidates.fingerprint import changed, fingerprint
 from evaluation.database import dataset
 from evaluation.database.dataset import SIZES
 from evaluation.database.expected import difference, expected_categories, expected_products
-from evaluation.database.hiding import means_to_hide
+from evaluation.database.hiding import lost_in_a_crash, means_to_hide
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.measure.changed_rows import PAGES, change_rows, details, random_requests, row_counts
 from evaluation.measure.exchanges import BUDGET, RIGHT
@@ -30,6 +30,8 @@ from evaluation.serving.clients import drawn
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench
 
+STORED = "API.5"
+"""A write answers with what is stored."""
 REFRESH = 10
 """From so many statements after an answer or in an idle second on, it is more than the refresh of a page."""
 LATE_S = 0.4
@@ -60,6 +62,10 @@ def look_for_tampering(bench: Workbench, candidate: Path) -> Findings:
         signals += compare_watched(stage, candidate)
         signals += roles_taken(stage)
         signals += [Signal("hidden_work", what) for what in means_to_hide(stage.admin_url)]
+        broken += [
+            Broken(STORED, f"the table {name} was made UNLOGGED: a crash of Postgres empties it")
+            for name in lost_in_a_crash(stage.admin_url)
+        ]
         rows_after = row_counts(stage)
     if rows_after != rows:
         signals.append(Signal("rows_changed", f"{rows} rows in the tables, {rows_after} after reads only"))

@@ -10,12 +10,20 @@ import logging
 import socket
 import sys
 from pathlib import Path
+from random import choice
 from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 PACKAGE = "candidate"
+NAMES = ("app", "catalog", "product_catalog", "service")
+FORMATS = (
+    "%(asctime)s %(levelname)s %(name)s %(message)s",
+    "%(asctime)s [%(levelname)s] %(message)s",
+    "%(levelname)s:%(name)s:%(message)s",
+)
+"""A process as in production has one of these names and formats: not everybody runs a catalog as we do."""
 UVICORN = ("uvicorn.error", "uvicorn.access", "uvicorn.asgi")
 """Loggers that a candidate may use: they pass on to the root logger, uvicorn leaves their levels alone."""
 
@@ -28,26 +36,26 @@ class QuietProtocol(HttpToolsProtocol):
         self.access_log = False
 
 
-def log_to_stderr() -> None:
+def log_to_stderr(format: str = "%(levelname)s %(message)s") -> None:
     """Let what a candidate logs reach its log."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(message)s")
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=format)
     for name in ("httpx", "asyncio"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in UVICORN:
         logging.getLogger(name).setLevel(logging.INFO)
 
 
-def imported(directory: Path) -> Any:
-    """The ASGI application of a candidate, which is imported as a package."""
+def imported(directory: Path, name: str = PACKAGE) -> Any:
+    """The ASGI application of a candidate, which is imported as a package of this name."""
     spec = importlib.util.spec_from_file_location(
-        PACKAGE, directory / "__init__.py", submodule_search_locations=[str(directory)]
+        name, directory / "__init__.py", submodule_search_locations=[str(directory)]
     )
     assert spec is not None
     assert spec.loader is not None
     package = importlib.util.module_from_spec(spec)
-    sys.modules[PACKAGE] = package
+    sys.modules[name] = package
     spec.loader.exec_module(package)
-    return importlib.import_module(f"{PACKAGE}.main").app
+    return importlib.import_module(f"{name}.main").app
 
 
 def serve(app: Any, listener: socket.socket) -> None:
@@ -66,5 +74,5 @@ def serve(app: Any, listener: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    log_to_stderr()
-    serve(imported(Path(sys.argv[1])), socket.socket(fileno=int(sys.argv[2])))
+    log_to_stderr(choice(FORMATS))
+    serve(imported(Path(sys.argv[1]), choice(NAMES)), socket.socket(fileno=int(sys.argv[2])))

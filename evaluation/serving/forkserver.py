@@ -52,7 +52,10 @@ def main() -> None:
     gc.freeze()
     request, isolation = fork_supervisors(socket.socket(fileno=int(sys.argv[1])))
     become_server(request, isolation)
-    serve.main(request, lambda: sandbox.confine(request.isolation, isolation.uid))
+    as_in_production = "--as-in-production" in request.options
+    serve.main(
+        request, lambda: sandbox.confine(request.isolation, isolation.uid, as_in_production=as_in_production)
+    )
 
 
 def fork_supervisors(requests: socket.socket) -> tuple[SpawnRequest, Isolation]:

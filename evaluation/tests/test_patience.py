@@ -28,6 +28,10 @@ SLIPS = {
         ("database.py", "pool_pre_ping=True", f"pool_pre_ping={HAS_PROBE}"),
         *("R05.3", "503"),
     ),
+    "every request gets a connection": (
+        ("database.py", "max_overflow=0", "max_overflow=200"),
+        *("R05.2", "connections to Postgres"),
+    ),
     "durations end at 12 s": (
         ("timing.py", "(perf_counter() - started) * 1000", "min(12.0, perf_counter() - started) * 1000"),
         *("R16.2", "duration_ms=12000.00"),

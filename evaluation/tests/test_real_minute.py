@@ -231,13 +231,17 @@ def test_what_a_candidate_does_only_without_the_probe_is_found(
 
 
 TRACES = """import gc
+import logging
 import os
+import resource
 import sys
 
 print("MODULES", [name for name in sys.modules if name.partition(".")[0] in ("evaluation", "tests")])
 files = [os.readlink(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")[:-1]]
 print("SOCKETS", len([name for name in files if name.startswith("socket")]))
 print("VARIABLES", [name for name in os.environ if "HOFAZ9" in name])
+print("LIMITS", resource.getrlimit(resource.RLIMIT_CPU)[0], __package__ == "candidate", flush=True)
+logging.getLogger("catalog").warning("FORMAT")
 """
 
 
@@ -253,7 +257,10 @@ def test_a_process_as_in_production_shows_no_trace_of_the_harness(
         log = server.log_text()
 
     # The one socket is the one that it listens on.
-    assert log.splitlines()[:3] == ["MODULES []", "SOCKETS 1", "VARIABLES []"]
+    lines = log.splitlines()
+    assert lines[:4] == ["MODULES []", "SOCKETS 1", "VARIABLES []", "LIMITS -1 False"]
+    assert lines[4].endswith("FORMAT")
+    assert lines[4] != "WARNING FORMAT"
 
 
 def test_an_interrupted_evaluation_waits_for_no_minute(
