@@ -31,8 +31,7 @@ def count_in_production(bench: Workbench, candidate: Path) -> tuple[Broken, ...]
     runs = random.sample(((), targets), 2)
     try:
         with bench.stage(SIZES["small"]) as stage, closing(stage.counters()) as counters:
-            with stage.serving(candidate, options=("--without-probe",)):
-                pass  # It creates its tables and indexes, which a process as in production finds.
+            create_tables(stage, candidate)
             spent = {len(run): spent_by(stage, counters, candidate, run) for run in runs}
     except CandidateError as error:
         return (Broken(RIGHT, f"as in production: {in_one_line(error)}"),)
@@ -41,6 +40,12 @@ def count_in_production(bench: Workbench, candidate: Path) -> tuple[Broken, ...]
     )
     where = "for many products, in a process as in production"
     return check_statements(calls, rolled_back, len(targets), where)
+
+
+def create_tables(stage: Stage, candidate: Path) -> None:
+    """Let a candidate create its tables and indexes, which a process as in production finds."""
+    with stage.serving(candidate, options=("--without-probe",)):
+        pass
 
 
 def large_requests() -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""How requests fare whose connections are all taken, or closed, in a process without the probe."""
+"""How requests fare whose connections are all taken, or closed, in a process as in production."""
 
 import json
 import random
@@ -14,6 +14,7 @@ import psycopg
 
 from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError
+from evaluation.measure.in_production import create_tables
 from evaluation.records import Broken
 from evaluation.serving.clients import drawn_with_gzip
 from evaluation.serving.connection import AnswerError, Connection
@@ -37,31 +38,30 @@ def wait_for_connections(bench: Workbench, candidate: Path, interrupted: Event) 
     The connections are taken by requests for a table that is locked; those that wait ask for another one.
     """
     try:
-        with (
-            bench.stage(SIZES["small"]) as stage,
-            stage.serving(candidate, options=("--without-probe",)) as server,
-            ThreadPoolExecutor(TAKERS + WAITERS + WRITERS) as executor,
-        ):
-            with psycopg.connect(stage.admin_url) as holder:
-                holder.execute("lock table products in access exclusive mode")
-                details = [f"/products/{number}" for number in range(1, TAKERS + 1)]
-                changed = [f"/products/{number}" for number in range(1001, 1001 + WRITERS)]
-                taking = [executor.submit(answered, server, path) for path in details]
-                interrupted.wait(SETTLED_S)
-                waiting = [executor.submit(answered, server, "/categories") for _ in range(WAITERS)]
-                waiting += [executor.submit(answered, server, path, CHANGE) for path in changed]
-                interrupted.wait(HELD_S)
-                connections = connections_of(stage)
-            outcomes = Counter(one.result().status for one in waiting)
-            held = [one.result() for one in taking]
-            return (
-                *crowd(connections),
-                *patience(outcomes),
-                *timed(server, held, interrupted),
-                *replaced(stage, server),
-            )
+        with bench.stage(SIZES["small"]) as stage:
+            create_tables(stage, candidate)
+            with stage.serving(candidate, options=("--as-in-production",)) as server:
+                return (*held_up(stage, server, interrupted), *replaced(stage, server))
     except CandidateError:
         return ()  # A candidate that cannot be served is found by others.
+
+
+def held_up(stage: Stage, server: Server, interrupted: Event) -> tuple[Broken, ...]:
+    """Lock a table for HELD_S, and look at those who wait for it and at those who wait for a connection."""
+    details = [f"/products/{number}" for number in range(1, TAKERS + 1)]
+    changed = [f"/products/{number}" for number in range(1001, 1001 + WRITERS)]
+    with ThreadPoolExecutor(TAKERS + WAITERS + WRITERS) as executor:
+        with psycopg.connect(stage.admin_url) as holder:
+            holder.execute("lock table products in access exclusive mode")
+            taking = [executor.submit(answered, server, path) for path in details]
+            interrupted.wait(SETTLED_S)
+            waiting = [executor.submit(answered, server, "/categories") for _ in range(WAITERS)]
+            waiting += [executor.submit(answered, server, path, CHANGE) for path in changed]
+            interrupted.wait(HELD_S)
+            connections = connections_of(stage)
+        outcomes = Counter(one.result().status for one in waiting)
+        held = [one.result() for one in taking]
+    return (*crowd(connections), *patience(outcomes), *timed(server, held, interrupted))
 
 
 def answered(server: Server, path: str, change: dict[str, str] | None = None) -> Request:

@@ -8,7 +8,7 @@ import pytest
 import redis
 
 from evaluation.database.dataset import SIZES
-from evaluation.database.hiding import means_to_hide
+from evaluation.database.hiding import lost_in_a_crash, means_to_hide
 from evaluation.database.plans import SETTINGS, QueryPlan, read_plan
 from evaluation.serving.relay import Relay
 from evaluation.serving.workbench import Stage, Workbench
@@ -45,6 +45,15 @@ def test_what_hides_work_is_named(stage: Stage, statement: str, found: str | Non
 
     assert len(told) == (found is not None)
     assert all(one.startswith(str(found)) for one in told)
+
+
+def test_tables_that_a_crash_empties_are_named(stage: Stage) -> None:
+    assert lost_in_a_crash(stage.admin_url) == []
+    with psycopg.connect(stage.url, autocommit=True) as connection:
+        connection.execute("alter table reviews set unlogged")
+        connection.execute("create unlogged table kept_pages (content text)")
+
+    assert lost_in_a_crash(stage.admin_url) == ["reviews"]
 
 
 @pytest.mark.parametrize(

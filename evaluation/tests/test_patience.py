@@ -11,10 +11,11 @@ from evaluation.pipeline import REFERENCE
 from evaluation.serving.workbench import Workbench
 
 HAS_PROBE = "'evaluation.serving.probe' in __import__('sys').modules"
+HAS_OUR_NAME = "__name__ == 'candidate.database'"
 SLIPS = {
     "a pool gives up after 15 s": (
         ("database.py", "pool_timeout=POOL_TIMEOUT_S", "pool_timeout=15"),
-        *("R05.2", "'503': 12"),
+        *("R05.2", "'503'"),
     ),
     "writers give up after 10 s": (
         (
@@ -27,6 +28,10 @@ SLIPS = {
     "connections are looked at only with the probe": (
         ("database.py", "pool_pre_ping=True", f"pool_pre_ping={HAS_PROBE}"),
         *("R05.3", "503"),
+    ),
+    "a pool is patient only for a package of our name": (
+        ("database.py", "pool_timeout=POOL_TIMEOUT_S", f"pool_timeout=30 if {HAS_OUR_NAME} else 15"),
+        *("R05.2", "'503'"),
     ),
     "every request gets a connection": (
         ("database.py", "max_overflow=0", "max_overflow=200"),
