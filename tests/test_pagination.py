@@ -13,23 +13,28 @@ from evaluation.database.plans import QueryPlan
 from evaluation.serving.workbench import Workbench
 from tests.conftest import EMPTY_CATEGORY, Subject, pages, subject_on
 
+MOST_STATEMENTS = 50
 GROWTH = {"products": 1.5, "inventory": 3.0}
-"""Small tables are read by other plans from page to page: that is no growth with the depth."""
-FIRST_PAGES = 2
-LISTINGS = ["is_active=false&limit=20", "limit=2&category_id=11", "limit=1&category_id=5&is_active=false"]
+FIRST_PAGES, FEW_ROWS, SHARE = 2, 200, 4
+"""Postgres chooses another plan where less is left behind a page, which may look at some rows more for each
+product: that is no growth with the depth. Whoever passes all that lies before looks at the whole listing."""
+LISTINGS = ["is_active=false&limit=100", "limit=100&category_id=11", "limit=20&category_id=5&is_active=false"]
 
 
 @pytest.mark.criterion("R10.1")
 @pytest.mark.parametrize("query", LISTINGS)
-def test_the_last_page_looks_at_no_more_rows_than_the_first(api: Subject, query: str) -> None:
-    walk = pages(api, f"/products?{query}")
+def test_the_last_page_looks_at_no_more_rows_than_the_first(large: Subject, query: str) -> None:
+    walk = pages(large, f"/products?{query}")
+    listed = 0
     costs: dict[str, list[float]] = {table: [] for table in GROWTH}
     counts: dict[str, list[QueryPlan]] = defaultdict(list)
     while True:
-        with api.observer.counted() as spent:
+        with large.observer.counted() as spent:
             page = next(walk, None)
         if page is None:
             break
+        listed += len(page["items"])
+        assert spent.total < MOST_STATEMENTS, f"too dear to be walked through: {spent.explain()}"
         plans = spent.plans()
         if len(costs["products"]) < FIRST_PAGES:
             for plan in plans:
@@ -40,8 +45,8 @@ def test_the_last_page_looks_at_no_more_rows_than_the_first(api: Subject, query:
 
     assert len(costs["products"]) >= 5
     for table, rows in costs.items():
-        first = max(rows[:FIRST_PAGES])
-        assert max(rows) <= GROWTH[table] * first + 10, f"rows of {table} looked at, page by page: {rows}"
+        most = GROWTH[table] * max(rows[:FIRST_PAGES]) + max(FEW_ROWS, listed / SHARE)
+        assert max(rows) <= most, f"rows of {table} looked at, page by page: {rows[:3]} ... {rows[-20:]}"
 
 
 def without_numbers(sql: str) -> str:
@@ -53,7 +58,7 @@ def is_known_count(plan: QueryPlan, first: list[QueryPlan]) -> bool:
     """Whether a statement counts as it did for the first pages, and looks at no more rows: that is R11."""
     return plan.is_a_count() and any(
         all(
-            plan.rows_examined(table) <= growth * one.rows_examined(table) + 10
+            plan.rows_examined(table) <= growth * one.rows_examined(table) + FEW_ROWS
             for table, growth in GROWTH.items()
         )
         for one in first

@@ -9,8 +9,11 @@ from tests.passing_time import pass_time
 
 LARGE = range(1201, 1301)
 """Products that are given long descriptions."""
-RANDOM_TEXT = "(select left(string_agg(md5(p.id || '/' || n), ''), 9999) from generate_series(1, 313) n)"
-"""Text that compression makes half as long, and no less."""
+RANDOM_TEXT = (
+    "(select left(string_agg(md5(p.id || '/' || n), ''), 4500) || repeat('x', 5499) "
+    "from generate_series(1, 141) n)"
+)
+"""Text that compression makes a quarter as long, and no less."""
 TAGGED = ["/products?limit=3", "/products/12"]
 
 

@@ -146,12 +146,15 @@ def live(minute: Minute, wait_s: float) -> None:
 def rounds(
     times: int, processes: int, listings: int, is_in_time: Callable[[], bool]
 ) -> Iterator[tuple[int, int]]:
-    """Every process with every listing, as often as wanted, while there is time."""
+    """Every process with every listing, as often as wanted, while there is time.
+
+    Each process is the first with some listings: what it makes itself may not be what it takes from others.
+    """
     for _ in range(times):
-        for process in range(processes):
+        for turn in range(processes):
             for place in range(listings):
                 if is_in_time():
-                    yield process, place
+                    yield (turn + place) % processes, place
 
 
 def check_log(exchanges: list[Exchange], servers: tuple[Server, ...], interrupted: Event) -> list[Broken]:

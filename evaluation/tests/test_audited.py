@@ -9,8 +9,11 @@ import httpx
 import pytest
 
 from evaluation.database.dataset import SIZES
+from evaluation.serving.log_lines import Request
 from evaluation.serving.workbench import Workbench
 from evaluation.tests.served import REFERENCE
+from tests.audit.auditor import Auditor, ServerAudit
+from tests.audit.tables import Tables
 from tests.audit.transport import IMPATIENT_S
 from tests.conftest import AUDITOR, Subject, subject_on
 
@@ -61,3 +64,23 @@ def test_a_server_that_has_let_a_request_time_out_is_waited_for_less_until_it_an
 
     assert waited_s < 2 * IMPATIENT_S
     assert subject.json("/products/3")["id"] == 3
+
+
+@pytest.mark.parametrize(
+    ("late", "late_ms", "is_wrong"), [(0, 0, False), (1, 100, False), (1, 300, True), (5, 100, True)]
+)
+def test_few_durations_may_be_a_little_too_long(late: int, late_ms: int, is_wrong: bool) -> None:
+    auditor = Auditor()
+    audit = ServerAudit(auditor, Tables(""), "stage", "server")
+    audit.requests = [
+        Request("GET", f"/products/{number}", 200, 0.26, held_s=0.25) for number in range(1, 101)
+    ]
+    log = [
+        f"INFO GET /products/{number} 200 duration_ms={255 + late_ms * (number <= late):.2f}"
+        for number in range(1, 101)
+    ]
+
+    audit.check_log("\n".join(log))
+
+    assert auditor.checked["R16.2"]
+    assert bool(auditor.verdict("R16.2")) == is_wrong

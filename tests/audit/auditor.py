@@ -24,6 +24,7 @@ CRITERIA = (
 """What the auditor can judge."""
 
 KEPT = 20
+EXCUSED_SHARE = 0.01
 QUICK_S, SLOW_S = 0.160, 0.210
 """Clear of 200 ms by what a line may tell more or less than the client saw."""
 REFUSED = range(400, 500)
@@ -215,14 +216,21 @@ class ServerAudit:
         lines = log.splitlines()
         count = Counter((one.method, one.path) for one in self.requests)
         alone = [one for one in self.requests if count[one.method, one.path] == 1 and is_plain(one.path)]
-        found = [(one, lines_about(one, lines)) for one in alone]
+        found = self.generous_to_few([(one, lines_about(one, lines)) for one in alone])
         for one, its_lines in found:
             self.check_lines(one, its_lines)
         # The numbers of a query would stand among the others.
-        plain = [(one, its) for one, its in found if its and f"{one.path}?" not in its[0]]
+        plain = [(one.generously(), its) for one, its in found if its and f"{one.path}?" not in its[0]]
         if wrong := without_a_place(plain):
             told = "no place in the lines holds the durations of all requests\n  " + "\n  ".join(wrong)
             self.auditor.note([("R16.2", told)], "(of one server process)")
+
+    def generous_to_few(self, found: list[tuple[Request, list[str]]]) -> list[tuple[Request, list[str]]]:
+        """Requests with their lines; where few durations are a little too long, these are excused."""
+        late = [one for one, lines in found if lines and not any(map(one.fits, lines))]
+        if len(late) > 1 + len(found) * EXCUSED_SHARE:
+            return found
+        return [(one.generously() if one in late else one, lines) for one, lines in found]
 
     def check_lines(self, request: Request, lines: list[str]) -> None:
         """The lines of the only request for a path: duration and flag."""
