@@ -318,14 +318,13 @@ def check_flags(subject: Subject, slow: str, seconds: float, others: Sequence[Ti
             break
         make_forget(subject)
         long += held_up(subject, SLOW[slow](), seconds)
-    # On a busy machine nothing may be quick for a moment.
-    deadline = time.monotonic() + NOTHING_QUICK_S
-    while not (unflagged := quick_ones(subject)):
-        assert time.monotonic() < deadline, f"no request took less than 160 ms for {NOTHING_QUICK_S} s"
-
     # A flag may have any spelling: it is a word in the lines of all slow requests and of no quick one.
     common = frozenset.intersection(*(one.words for one in (*long, *others)))
-    flag = common - frozenset().union(*(one.words for one in unflagged))
+    # A second try is for a busy machine, where a process may lose the processor behind a quick answer.
+    for _ in range(2):
+        unflagged = quick_ones(subject)
+        if flag := common - frozenset().union(*(one.words for one in unflagged)):
+            break
 
     told = [f"{1000 * one.request.elapsed_s:.0f} ms: {one.lines}" for one in (*long, *others, *unflagged)]
     assert flag, "\n".join(["no word marks all slow requests and none of the quick ones", *told])
@@ -333,12 +332,15 @@ def check_flags(subject: Subject, slow: str, seconds: float, others: Sequence[Ti
 
 def quick_ones(subject: Subject) -> list[Timed]:
     """Requests that took less than 160 ms: some that were held up for a moment, and some that were not."""
-    shorts = [Sent("GET", f"/products/{next(UNASKED)}") for _ in range(4)]
-    short = held_up(subject, shorts, SHORT_S)
-    return [
-        *(one for one in short if one.request.elapsed_s < QUICK_S),
-        *quick(subject, [f"/products/{next(UNASKED)}" for _ in range(10)]),
-    ]
+    found: list[Timed] = []
+    # On a busy machine nothing may be quick for a moment.
+    deadline = time.monotonic() + NOTHING_QUICK_S
+    while not found:
+        assert time.monotonic() < deadline, f"no request took less than 160 ms for {NOTHING_QUICK_S} s"
+        shorts = [Sent("GET", f"/products/{next(UNASKED)}") for _ in range(4)]
+        found = [one for one in held_up(subject, shorts, SHORT_S) if one.request.elapsed_s < QUICK_S]
+        found += quick(subject, [f"/products/{next(UNASKED)}" for _ in range(10)])
+    return found
 
 
 @pytest.mark.criterion("R16.2")
