@@ -159,8 +159,8 @@ KEEPS_PAGES_OF_OTHER_ROWS = (
     ("pages.py", EXPIRY, "0 < self.expires_at_s - time.time()"),
     (
         "pages.py",
-        "time.time() + CACHE_TTL_S)",
-        "time.time() + (99 if b'Reader ' in content else CACHE_TTL_S))",
+        "read_at_s + CACHE_TTL_S)",
+        "read_at_s + (99 if b'Reader ' in content else CACHE_TTL_S))",
     ),
 )
 IN_THE_HARNESS = '"evaluation" in sys.modules'
