@@ -1,4 +1,4 @@
-"""Writes that come at the same time: API.5 and API.10."""
+"""Writes that come at the same time: API.1, API.5 and API.10."""
 
 from concurrent.futures import ThreadPoolExecutor
 

@@ -191,9 +191,6 @@ def test_fields_that_a_write_does_not_know_change_nothing(shared: Subject) -> No
     )
 
 
-BATCH = "/products/batch?ids="
-
-
 @pytest.mark.criterion("API.5")
 def test_a_change_gives_a_product_the_inventory_that_it_lacks(own: Subject) -> None:
     own.sql("delete from inventory where product_id in (2, 3)")
