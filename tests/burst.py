@@ -80,6 +80,7 @@ async def ask(port: int, request: str) -> Exchange:
             response.status,
             httpx.Headers(response.getheaders()),
             sent,
+            started,
             perf_counter() - started,
             alone=False,
         )

@@ -139,7 +139,8 @@ def subject_on(
             AUDITOR, AUDITOR.of_stage(stage.database, stage.admin_url), stage.database, server.url
         )
         observer = Observer(server, stage, counters, stage.relay)
-        transport = AuditedTransport(observer, UNDER_WAY[stage.database], audit.report, verify=False)
+        under_way = UNDER_WAY[stage.database]
+        transport = AuditedTransport(observer, under_way, audit.report, audit.tables.writing)
         http = stack.enter_context(httpx.Client(base_url=server.url, timeout=30, transport=transport))
         subject = Subject(http, server, stage, observer, audit)
         SERVED.append(subject)

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import httpx
 import pytest
@@ -47,6 +48,21 @@ def test_rows_that_were_read_before_writes_that_were_not_judged_are_read_again(s
     assert subject.json("/products/batch?ids=7")[0]["name"] == "Not 7"
 
     assert broken == AUDITOR.broken, list(AUDITOR.wrong.values())
+
+
+def test_a_read_beside_a_write_may_show_the_rows_before_or_after_it(subject: Subject) -> None:
+    auditor, tables = Auditor(), subject.audit.tables
+    audit = ServerAudit(auditor, tables, subject.stage.database, subject.server.url)
+    [before] = subject.burst(["/products/7"], 30).exchanges
+    subject.http.put("/products/7", json={"name": "Renamed"}).raise_for_status()
+
+    audit.report(before)
+    with tables.writing():
+        audit.report(replace(before, started_s=time.perf_counter()))
+    assert not auditor.verdict("API.6")
+
+    audit.report(replace(before, started_s=time.perf_counter()))
+    assert auditor.verdict("API.6")
 
 
 def test_a_server_that_has_let_a_request_time_out_is_waited_for_less_until_it_answers(

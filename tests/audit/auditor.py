@@ -107,12 +107,14 @@ class ServerAudit:
     def unjudged(self, requests: Iterable[str]) -> Iterator[None]:
         """While these are sent, some of them writes, and nobody judges the answers."""
         writes = sum(not one.startswith(("/", "GET ")) for one in requests)
-        try:
-            if writes:
-                self.note_writes(writes)
+        if not writes:
             yield
-        finally:
-            if writes:
+            return
+        with self.tables.writing():
+            try:
+                self.note_writes(writes)
+                yield
+            finally:
                 self.note_writes(0)  # what was read of the tables meanwhile holds no longer
 
     def note_writes(self, number: int) -> None:
@@ -183,6 +185,7 @@ class ServerAudit:
             200,
             type(exchange.headers)(),
             content,
+            exchange.started_s,
             exchange.elapsed_s,
         )
         yield from bodies.check(as_if_sent, self.tables, self.name)

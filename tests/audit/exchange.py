@@ -17,7 +17,8 @@ from evaluation.serving import connection
 class Exchange:
     """A request and its answer; `sent` is the body as sent, `statements` those that it cost, if known.
 
-    `alone` says that no other request of the suite was under way in the same server meanwhile.
+    `alone` says that no other request of the suite was under way in the same server meanwhile;
+    `started_s` is when it was sent, by `time.perf_counter`.
     """
 
     method: str
@@ -27,6 +28,7 @@ class Exchange:
     status: int
     headers: httpx.Headers
     sent: bytes
+    started_s: float
     elapsed_s: float
     statements: tuple[str, ...] | None = None
     alone: bool = True

@@ -1,6 +1,9 @@
 """What the tables of one stage say an answer must be, and for how long an older answer may be given."""
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -39,6 +42,9 @@ class Tables:
     changed_at_s: float = float("-inf")
     written_at_s: dict[str, float] = field(default_factory=dict)
     writes: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    under_way: int = 0
+    wrote_until_s: float = float("-inf")
     pages: dict[str, Listing] = field(default_factory=dict)
     is_modelled: bool = False
     connection: psycopg.Connection | None = None
@@ -61,6 +67,23 @@ class Tables:
         self.compared.clear()
         self.written_at_s[server] = self.now_s()
         self.writes += number
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """While writes are under way: who reads meanwhile may see them or not."""
+        with self.lock:
+            self.under_way += 1
+        try:
+            yield
+        finally:
+            with self.lock:
+                self.under_way -= 1
+                self.wrote_until_s = time.perf_counter()
+
+    def were_written_since(self, started_s: float) -> bool:
+        """Whether a write was under way at this time (of `time.perf_counter`) or later."""
+        with self.lock:
+            return self.under_way > 0 or self.wrote_until_s > started_s
 
     def may_be_stale(self) -> bool:
         """Whether an answer from before a change behind the API is still allowed."""

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from random import Random
 
 import httpx
@@ -13,6 +13,7 @@ from evaluation.serving.connection import DEADLINE_S, LARGEST_BYTES
 from tests.audit.exchange import Exchange, refuse_huge
 from tests.observing import Observer
 
+READS = ("GET", "HEAD")
 IMPATIENT_S = 3.0
 """How long a server that has let a request time out may take for the next ones, until it answers again."""
 
@@ -58,17 +59,25 @@ class UnderWay:
 
 
 class AuditedTransport(httpx.BaseTransport):
-    """Sends requests as ever, and reports each with its whole answer and its statements."""
+    """Sends requests as ever, and reports each with its whole answer and its statements.
+
+    `writing` is entered around each write, until it has been reported.
+    """
 
     def __init__(
-        self, observer: Observer, under_way: UnderWay, report: Callable[[Exchange], None], *, verify: bool
+        self,
+        observer: Observer,
+        under_way: UnderWay,
+        report: Callable[[Exchange], None],
+        writing: Callable[[], AbstractContextManager[None]],
     ) -> None:
         self.random = Random()
-        self.here = httpx.HTTPTransport(verify=verify, local_address=address(self.random))
-        self.elsewhere = httpx.HTTPTransport(verify=verify, local_address=address(self.random))
+        self.here = httpx.HTTPTransport(verify=False, local_address=address(self.random))
+        self.elsewhere = httpx.HTTPTransport(verify=False, local_address=address(self.random))
         self.observer = observer
         self.under_way = under_way
         self.report = report
+        self.writing = writing
         self.may_hang_up: set[object] = set()
         self.is_silent = False
 
@@ -76,6 +85,14 @@ class AuditedTransport(httpx.BaseTransport):
         """httpx: one request, one response."""
         if request.headers.get("user-agent", "").startswith("python-httpx"):
             request.headers = as_sent_by(drawn(self.random)[1], request.headers)
+        with nullcontext() if request.method in READS else self.writing():
+            exchange = self.exchanged(request)
+            self.report(exchange)
+        body = httpx.ByteStream(exchange.sent)
+        return httpx.Response(exchange.status, headers=exchange.headers, content=None, stream=body)
+
+    def exchanged(self, request: httpx.Request) -> Exchange:
+        """One request with its whole answer."""
         with self.under_way.lock:
             self.under_way.number += 1
             self.under_way.began += 1
@@ -99,22 +116,18 @@ class AuditedTransport(httpx.BaseTransport):
                 self.under_way.number -= 1
                 alone = is_first and self.under_way.began == turn
             statements = tuple(self.observer.sent_since(mark)) if alone else None
-        self.report(
-            Exchange(
-                method=request.method,
-                target=request.url.raw_path.decode("ascii"),
-                request_headers=request.headers,
-                request_body=request.content,
-                status=response.status_code,
-                headers=response.headers,
-                sent=sent,
-                elapsed_s=elapsed_s,
-                statements=statements,
-                alone=alone,
-            )
-        )
-        return httpx.Response(
-            response.status_code, headers=response.headers, content=None, stream=httpx.ByteStream(sent)
+        return Exchange(
+            method=request.method,
+            target=request.url.raw_path.decode("ascii"),
+            request_headers=request.headers,
+            request_body=request.content,
+            status=response.status_code,
+            headers=response.headers,
+            sent=sent,
+            started_s=started,
+            elapsed_s=elapsed_s,
+            statements=statements,
+            alone=alone,
         )
 
     def answer(self, request: httpx.Request) -> httpx.Response:
