@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.observing import until
 from tests.passing_time import field_lifetimes_ms, pass_time
 
 BOOKKEEPING_BYTES = 256
+LOADS = 12
 SLOW_LOAD_S, ARRIVED_S, LOADED_S = 3.0, 1.0, 30.0
 
 
@@ -108,8 +110,12 @@ def test_everything_kept_in_redis_has_a_lifetime_of_a_minute_at_most(own: Subjec
 
 @pytest.mark.criterion("R08.3")
 def test_a_listing_is_never_older_than_its_minute(own: Subject) -> None:
-    def outlives_its_minute(path: str, wait: Callable[[float], None]) -> bool:
-        product = [own.json(path), own.json(path)][-1]["items"][0]["id"]
+    def outlives_its_minute(path: str, wait: Callable[[float], None], loads: int) -> bool:
+        # What has been the same for long may change all the same.
+        for _ in range(loads):
+            product = [own.json(path), own.json(path)][-1]["items"][0]["id"]
+            wait(LIFETIME_S + 1)
+        own.json(path)
         own.sql("update products set name = name || '!' where id = %s", product)
         [[name]] = own.sql("select name from products where id = %s", product)
         # Asking again does not make it last longer, and neither does another process that asks late.
@@ -119,9 +125,14 @@ def test_a_listing_is_never_older_than_its_minute(own: Subject) -> None:
         return shown != {name}
 
     with subject_on(own.stage, own.server.directory) as other:
-        if outlives_its_minute("/products?limit=2", lambda seconds: pass_time([own, other], seconds)):
-            # A candidate may take its time from a clock that cannot be moved: it gets a real minute.
-            assert not outlives_its_minute("/products?limit=3", time.sleep), "after a minute it is still old"
+        moved = partial(pass_time, [own, other])
+        # A candidate may take its time from a clock that cannot be moved: it gets a real minute.
+        if outlives_its_minute("/products?limit=2", moved, 1):
+            assert not outlives_its_minute("/products?limit=3", time.sleep, 1), (
+                "after a minute it is still old"
+            )
+        else:
+            assert not outlives_its_minute("/products?limit=4", moved, LOADS), f"old after {LOADS} loads"
 
 
 @pytest.mark.criterion("R08.4")

@@ -14,6 +14,9 @@ from evaluation.serving.log_lines import Request, is_plain, lines_about
 
 RIGHT, LINKED, SEEN_AT_ONCE, FRESH, LOGGED = "API.2", "API.4", "API.6", "R08.3", "R16.1"
 FEW_STATEMENTS, BUDGET = "R02.1", 5
+SHARED, COUNTED = "R08.4", "R11.2"
+TOTAL_SHARE, TOTAL_ROWS = 0.25, 2
+"""How far an estimated total may be off."""
 SHOWN = ("user-agent", "accept-encoding", "if-none-match", "content-type")
 
 Rows = list[dict[str, Any]]
@@ -21,11 +24,15 @@ Rows = list[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """What a listing must show: `new` rows. `stale` is the criterion that `old` ones break; None: none."""
+    """What a listing must show: `new` rows. `stale` is the criterion that `old` ones break; None: none.
+
+    `total` is how many products its filters let through, where that is asked.
+    """
 
     new: Rows
     old: Rows
     stale: str | None = None
+    total: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +71,19 @@ def what_is_broken(status: int, body: bytes, wanted: Wanted) -> Broken | None:
         return Broken(RIGHT, f"status {status}, {body[:100].decode(errors='replace')!r}")
     items = items_of(body)
     if (wrong := difference(items, wanted.new, "items")) is None:
-        return None
+        return wrong_total(content_of(body).get("total"), wanted.total)
     if is_of(items, wanted.old, wanted.new):
         return Broken(wanted.stale, wrong) if wanted.stale else None
     return Broken(RIGHT, wrong)
+
+
+def wrong_total(found: object, total: int | None) -> Broken | None:
+    """Whether a total is too far off."""
+    if total is None:
+        return None
+    if isinstance(found, int) and abs(found - total) <= TOTAL_SHARE * total + TOTAL_ROWS:
+        return None
+    return Broken(COUNTED, f"total is {found!r:.80}, there are {total}")
 
 
 def is_of(items: object, old: Rows, new: Rows) -> bool:
@@ -101,7 +117,11 @@ def findings(exchanges: Sequence[Exchange]) -> Iterator[Broken]:
     broken = [(one, one.broken) for one in exchanges if one.broken]
     for criterion in dict.fromkeys(what.criterion for _, what in broken):
         first, *more = [(one, what) for one, what in broken if what.criterion == criterion]
-        asked = [one for one in exchanges if criterion in (one.stale, RIGHT) or one is first[0]]
+        asked = [
+            one
+            for one in exchanges
+            if criterion in (one.stale, RIGHT) or (one.broken and one.broken.criterion == criterion)
+        ]
         counted = f"{1 + len(more)} of {len(asked)} answers in a real minute without the probe"
         yield Broken(criterion, f"{counted}, first: {first[1].message} ({first[0].told()})")
 
@@ -133,6 +153,14 @@ def check_statements(calls: int, rolled_back: int, requests: int, where: str) ->
         return ()
     told = f"{calls} statements and {rolled_back} transactions that were not committed"
     return (Broken(FEW_STATEMENTS, f"{told} for {requests} requests {where}"),)
+
+
+def check_shared(calls: int, listings: int, where: str) -> tuple[Broken, ...]:
+    """Listings that one process has made cost another one nothing; one of them may have come too late."""
+    if calls < listings:
+        return ()
+    told = f"{listings} listings that one process had just answered cost another one {calls} statements"
+    return (Broken(SHARED, f"{told} {where}"),)
 
 
 def in_one_line(error: Exception) -> str:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
-from random import Random
+from random import Random, sample
 from threading import Event
 from urllib.parse import urlsplit
 
@@ -35,6 +35,10 @@ NOT_NEAR, DEEPEST, LONG_PAGE, WALKING_S = 4, 20, 100, 2.5
 """How many long pages may come before one that is kept, and how long the walk to it may take."""
 PREPARING_S = 5.0
 """No request is begun later than this before the change: slow is judged elsewhere."""
+UNSOLD, UNSOLD_ROWS = "/products?is_active=false", "where not is_active order by id"
+"""Listings whose rows nobody changes in the minute."""
+SHARED_LISTINGS, STORED_S = 6, 0.3
+"""How many listings one process takes from another, and how long it takes at most to store them."""
 SILENT_S = 12.0
 """On a busy machine, the baseline needs seconds for a page."""
 PATIENT = "options=-c%20statement_timeout%3D5s"
@@ -71,6 +75,7 @@ class Minute:
     started_s: float = field(default_factory=time.monotonic)
     changed_s: float | None = None
     tags: dict[str, str] = field(default_factory=dict)
+    limits: list[int] = field(default_factory=lambda: sample(range(10, 40), 2 * SHARED_LISTINGS))
     hits: int = 0
     popular: Spending = field(default_factory=Spending)
 
@@ -138,7 +143,23 @@ class Minute:
     def unchanged(self, listing: Listing) -> Wanted:
         """What a listing must show that nobody changes."""
         rows = self.rows(listing.rest)
-        return Wanted(rows, rows)
+        condition = listing.rest.partition(" order by ")[0]
+        with psycopg.connect(self.our_url()) as connection:
+            total = connection.execute(f"select count(*) from products {condition}".encode()).fetchone()
+        return Wanted(rows, rows, total=total[0] if total else None)
+
+    def share(self, maker: int, taker: int) -> int:
+        """How many statements some listings cost one process that another one has just made."""
+        limits = [self.limits.pop() for _ in range(SHARED_LISTINGS)]
+        listings = [Listing(f"{UNSOLD}&limit={limit}", f"{UNSOLD_ROWS} limit {limit}") for limit in limits]
+        wanted = [self.unchanged(one) for one in listings]
+        for listing, its in zip(listings, wanted, strict=True):
+            self.ask(maker, listing.target, its)
+        sleep(STORED_S, self.interrupted)
+        with self.spending() as spent:
+            for listing, its in zip(listings, wanted, strict=True):
+                self.ask(taker, listing.target, its)
+        return spent.calls
 
     def ask(
         self, process: int, target: str, wanted: Wanted, since: str = "", *, tagged: bool = False

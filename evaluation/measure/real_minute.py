@@ -5,7 +5,7 @@ What it does only where its clock is moved or its work is recorded, it does not 
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -19,13 +19,14 @@ from evaluation.measure.exchanges import (
     RIGHT,
     Exchange,
     Wanted,
+    check_shared,
     check_statements,
     findings,
     in_one_line,
     log_findings,
     unlogged,
 )
-from evaluation.measure.minute import PREPARING_S, Minute, sleep, until
+from evaluation.measure.minute import PREPARING_S, SHARED_LISTINGS, Minute, sleep, until
 from evaluation.records import Broken, RealMinute
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench
@@ -41,6 +42,8 @@ CHECKING_S = 8.0
 LOG_S = 5.0
 CHECKS = 3
 """How many clients ask each process for each listing after the minute."""
+MOST_OTHERS = 2
+"""How many more processes there may be, which are asked for nothing, beside at least one."""
 CATEGORIES = 41
 OTHER_ROWS = """
 insert into categories (name, description)
@@ -48,7 +51,8 @@ insert into categories (name, description)
 update users set name = 'Reader ' || id;
 delete from reviews where product_id = any(%(gone)s) or product_id <= %(read)s and id %% 100 >= %(left)s;
 delete from inventory where product_id = any(%(gone)s);
-delete from products where id = any(%(gone)s)
+delete from products where id = any(%(gone)s);
+analyze
 """
 
 
@@ -68,14 +72,18 @@ def observe_real_minute(
             other_rows(bench, random) as stage,
             unwatched(stage, candidate, "--without-probe") as first,
             unwatched(stage, candidate, "--as-in-production") as second,
+            ExitStack() as others,
         ):
+            # Who counts processes does not find the same number every time.
+            for _ in range(random.randint(1, MOST_OTHERS)):
+                others.enter_context(unwatched(stage, candidate, "--without-probe"))
             started = time.monotonic()
             # Each for one purpose: that writes are seen by other processes too is not asked here.
             categories = random.sample(range(1, CATEGORIES + 1), 5)
             with closing(stage.counters()) as counters:
                 minute = Minute(stage, (first, second), random, categories, interrupted, exchanges, counters)
                 with minute.spending() as whole:
-                    live(minute, wait_s)
+                    broken += live(minute, wait_s)
                     broken += check_log(exchanges, (first, second), interrupted)
                 hits, popular = minute.hits, minute.popular
                 where = "in a real minute without the probe"
@@ -115,11 +123,12 @@ def unwatched(stage: Stage, candidate: Path, option: str) -> AbstractContextMana
     return stage.serving(candidate, options=(option,))
 
 
-def live(minute: Minute, wait_s: float) -> None:
+def live(minute: Minute, wait_s: float) -> list[Broken]:
     """A write, listings that are kept, a change behind the API; and after the wait the same listings again.
 
     The write comes first: a candidate may forget everything after one.
     """
+    broken: list[Broken] = []
     minute.write(0)
     listings = minute.listings()
     before = [minute.rows(one.rest) for one in listings]
@@ -130,6 +139,11 @@ def live(minute: Minute, wait_s: float) -> None:
     after = [minute.rows(one.rest) for one in listings]
     changed_s = minute.changed_s or 0.0
     minute.make_popular(listings[0].target, min(POPULAR_S, wait_s / 4))
+    is_early = until(changed_s + AGAIN * wait_s / 2)
+    for maker, taker in ((0, 1), (1, 0)):
+        if is_early():
+            calls = minute.share(maker, taker)
+            broken += check_shared(calls, SHARED_LISTINGS, "in a real minute without the probe")
     minute.sleep_until(changed_s + AGAIN * wait_s)
     for process, place in rounds(1, len(minute.servers), len(listings), until(changed_s + wait_s)):
         minute.ask(process, listings[place].target, Wanted(after[place], before[place]))
@@ -141,6 +155,7 @@ def live(minute: Minute, wait_s: float) -> None:
     for process in range(len(minute.servers)):
         if is_in_time():
             minute.write(process)
+    return broken
 
 
 def rounds(
