@@ -50,6 +50,7 @@ async def ask(port: int, request: str) -> Exchange:
     """One request on a new connection, and its answer.
 
     A request is a path to GET, or a method, a path and a JSON body with spaces between them.
+    Some clients, and proxies that pass on what others ask, speak HTTP/1.0.
     """
     started = perf_counter()
     method, path, body = f"{'GET ' if request.startswith('/') else ''}{request} ".split(" ", 2)
@@ -59,7 +60,7 @@ async def ask(port: int, request: str) -> Exchange:
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address(RANDOM), 0))
     try:
         writer.write(
-            f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}"
+            f"{method} {path} HTTP/{RANDOM.choice(('1.0', '1.1'))}\r\nHost: 127.0.0.1:{port}\r\n{headers}"
             f"Content-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n"
             f"Connection: close\r\n\r\n{body}".encode()
         )

@@ -13,6 +13,7 @@ from tests.conftest import AUDITOR, SERVED, Subject, check_log, holding_table, s
 from tests.observing import until
 
 HELD_S = 0.25
+AT_ONCE_S = 30.0
 ENCODINGS = ("gzip", "identity", "gzip, deflate, br", "gzip;q=0")
 READS = (
     "/products?category_id=9",
@@ -57,6 +58,7 @@ def tour(request: pytest.FixtureRequest) -> None:
         write_everything(first)
         for subject in (second, first):
             read_everything(subject, ENCODINGS[:1])
+            subject.get_all([*READS, *READS], AT_ONCE_S)
         hold_up(first)
     # Servers that tests share run until all tests have ended.
     while SERVED:

@@ -24,8 +24,10 @@ from evaluation.serving.workbench import Stage
 SCENARIO = "warm_page"
 CLIENTS = 20
 ROUND_S = 0.25
-LONG_ROUND_S, MANY = 4.0, 30_000
-"""What a process does from some thousandth request on, it does here, as far as it gets in that time."""
+LONG_ROUNDS = ((4, 4.0, 30_000), (300, 2.0, 15_000))
+"""Clients, seconds and requests: what a process does from some thousandth request on, on one connection or on
+all together, or while hundreds ask, it does here, as far as it gets in that time.
+"""
 SELDOM = 50
 PATIENCE_S = 1.0
 COMPARISONS = 3
@@ -58,14 +60,16 @@ def measure_cpu(stage: Stage, candidate: Path) -> tuple[CpuCost, tuple[Broken, .
 
         # Work that is shared by all who ask at once is not shared where one asks after the other.
         cost = dearest([best_with(number) for number in dict.fromkeys((clients, 1))])
-        requests = with_others([FIRST_PAGE] * MANY)
-        long_plan = {"requests": gets(requests), "seconds": LONG_ROUND_S, "stop_after": MANY}
-        [more] = run_client([plan(server, clients) | long_plan])
-        answered = cost.requests + sum(more["outcomes"].get(name, 0) for name in ANSWERED)
-        others = [path for path in requests[: more["sent"]] if path != FIRST_PAGE]
-        unanswered = len(others) - more["outcomes"].get("404", 0)
+        answered, others, not_found = cost.requests, [], 0
+        for crowd, seconds, most in LONG_ROUNDS:
+            requests = with_others([FIRST_PAGE] * most)
+            many = {"requests": gets(requests), "seconds": seconds, "stop_after": most}
+            [more] = run_client([plan(server, 1 if is_slow else crowd) | many])
+            answered += sum(more["outcomes"].get(name, 0) for name in ANSWERED)
+            others += [path for path in requests[: more["sent"]] if path != FIRST_PAGE]
+            not_found += more["outcomes"].get("404", 0)
         broken = broken_under_load(stage, server, answered, clients)
-        return cost, (*broken, *broken_lines_of_others(server, others, unanswered))
+        return cost, (*broken, *broken_lines_of_others(server, others, len(others) - not_found))
 
 
 def with_others(paths: list[str]) -> list[str]:

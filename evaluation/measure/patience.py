@@ -19,9 +19,12 @@ from evaluation.records import Broken
 from evaluation.serving.clients import drawn_with_gzip
 from evaluation.serving.connection import AnswerError, Connection
 from evaluation.serving.log_lines import Request, lines_about
+from evaluation.serving.relay import Relay, usual_address
 from evaluation.serving.server import Server
+from evaluation.serving.wire import PostgresWire, RedisWire
 from evaluation.serving.workbench import Stage, Workbench
 
+OPTIONS = ("--as-in-production",)
 WAITING, REPLACED, TIMED = "R05.2", "R05.3", "R16.2"
 TAKERS, WAITERS, WRITERS = 120, 12, 60
 MOST_CONNECTIONS = 100
@@ -36,11 +39,16 @@ def wait_for_connections(bench: Workbench, candidate: Path, interrupted: Event) 
     that had taken them.
 
     The connections are taken by requests for a table that is locked; those that wait ask for another one.
+    The services have the ports that they have in production.
     """
     try:
         with bench.stage(SIZES["small"]) as stage:
             create_tables(stage, candidate)
-            with stage.serving(candidate, options=("--as-in-production",)) as server:
+            with (
+                Relay(stage.url, PostgresWire, usual_address(5432)) as postgres,
+                Relay(stage.redis_url, RedisWire, usual_address(6379)) as cache,
+                stage.serving(candidate, cache.url, database_url=postgres.url, options=OPTIONS) as server,
+            ):
                 return (*held_up(stage, server, interrupted), *replaced(stage, server))
     except CandidateError:
         return ()  # A candidate that cannot be served is found by others.
@@ -122,13 +130,13 @@ def timed(server: Server, held: Sequence[Request], interrupted: Event) -> tuple[
 
 def replaced(stage: Stage, server: Server) -> Iterator[Broken]:
     """R05.3, where a request notices that Postgres has closed the connections of the pool."""
-    for path in ("/products/7", "/products?limit=7", "/categories"):
+    for path, change in (("/products/7", None), ("/products?limit=7", None), ("/products/9", CHANGE)):
         with psycopg.connect(stage.admin_url, autocommit=True) as admin:
             admin.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where usename = %s", (stage.role,)
             )
-        if (seen := answered(server, path)).status != 200:
-            told = f"GET {path} was answered {seen.status or 'nothing'}"
+        if (seen := answered(server, path, change)).status != 200:
+            told = f"{seen.method} {path} was answered {seen.status or 'nothing'}"
             yield Broken(REPLACED, f"{told} after Postgres had closed the connections of the pool")
 
 

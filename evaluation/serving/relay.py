@@ -1,9 +1,11 @@
 """A relay between a candidate and one of its services, in the harness's process: it counts what passes."""
 
 import asyncio
+import socket
 import threading
 import time
 from contextlib import suppress
+from random import randrange
 from types import TracebackType
 from urllib.parse import urlsplit
 
@@ -17,13 +19,16 @@ SETTLE_DEADLINE_S = 3.0
 
 
 class Relay:
-    """Listens on a port of 127.0.0.1; `log` holds the statements or commands that have passed, in order.
+    """Listens on a free port of 127.0.0.1, or at another address of this machine.
+
+    `log` holds the statements or commands that have passed, in order.
 
     `plans` holds what Postgres told of them, where it was asked to (`plans.py`); all else is passed on.
     `failures` holds those that failed, of which Postgres tells nothing.
     """
 
-    def __init__(self, url: str, wire: type[Wire]) -> None:
+    def __init__(self, url: str, wire: type[Wire], address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
+        self.address = address
         self.target = urlsplit(url)._replace(query="")
         self.place = place_of(url)
         self.wire = wire
@@ -49,8 +54,8 @@ class Relay:
     def run(self) -> None:
         """Serve until the loop is stopped; then every connection is closed."""
         asyncio.set_event_loop(self.loop)
-        listener = self.loop.run_until_complete(asyncio.start_server(self.connect, "127.0.0.1", 0))
-        address = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        listener = self.loop.run_until_complete(asyncio.start_server(self.connect, *self.address))
+        address = f"{self.address[0]}:{listener.sockets[0].getsockname()[1]}"
         login = self.target.netloc.rpartition("@")[0]
         self.url = self.target._replace(netloc=f"{login}@{address}").geturl()
         self.ready.set()
@@ -95,6 +100,16 @@ class Relay:
     ) -> None:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join()
+
+
+def usual_address(port: int) -> tuple[str, int]:
+    """An address of this machine alone with the port that a service has in production, if one has it free."""
+    host = f"127.{randrange(1, 255)}.{randrange(1, 255)}.{randrange(1, 255)}"
+    try:
+        with socket.create_server((host, port)):
+            return host, port
+    except OSError:
+        return "127.0.0.1", 0
 
 
 async def connected(host: str, port: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

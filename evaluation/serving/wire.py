@@ -3,12 +3,16 @@
 Postgres: https://www.postgresql.org/docs/current/protocol-message-formats.html. Redis: RESP.
 """
 
+import re
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Protocol
 
 ENCRYPTION_REQUESTS = (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"\x00\x00\x00\x08\x04\xd2\x16\x30")
 """SSLRequest and GSSENCRequest: they are refused, for the relay cannot read encrypted traffic."""
+DECLARED = re.compile(r'\s*declare\s+(?:"([^"]+)"|(\w+))', re.IGNORECASE)
+"""A statement that opens a cursor."""
 
 
 class Wire(Protocol):
@@ -60,20 +64,32 @@ class Messages:
         self.skipped += max(0, at - size)
 
 
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An answer that the server owes: to which message, about which statement and portal."""
+
+    kind: str
+    text: str
+    portal: bytes = b""
+    is_ours: bool = False
+
+
 class PostgresWire:
     """A connection to Postgres: every statement is logged when it has ended or failed.
 
     A cursor that is read bit by bit is one statement, as it is in pg_stat_statements. The plans that Postgres
-    sends where it is told to (`plans.py`) are kept here; the client does not get them.
+    sends where it is told to (`plans.py`) are kept here; the client does not get them. Of a cursor that is
+    open at a ROLLBACK, Postgres tells neither plan nor rows: it is closed before one.
     """
 
     def __init__(self, log: list[str], plans: list[str], failures: list[str]) -> None:
         self.log, self.plans, self.failures = log, plans, failures
         self.startup: bytes | None = b""
-        self.client, self.server = Messages(b"QPBEFS"), Messages(b"12CINsEVZ")
-        self.due: deque[tuple[str, str]] = deque()
+        self.client, self.server = Messages(b"QPBEFSC"), Messages(b"123CINsEVZ")
+        self.due: deque[Due] = deque()
         self.prepared: dict[bytes, str] = {}
         self.portals: dict[bytes, str] = {}
+        self.cursors: set[bytes] = set()
         self.completions = 0
         self.in_transaction = False
 
@@ -92,30 +108,41 @@ class PostgresWire:
                 self.startup = chunk
                 return b"", refusal
             self.startup = None
-            self.note_requests(chunk[int.from_bytes(chunk[:4]) :])
-        else:
-            self.note_requests(chunk)
-        return chunk, refusal
+            size = int.from_bytes(chunk[:4])
+            return chunk[:size] + self.requests(chunk[size:]), refusal
+        return self.requests(chunk), refusal
 
-    def note_requests(self, chunk: bytes) -> None:
-        """Remember what the server has to answer, in order."""
-        for kind, body, _ in self.client.feed(chunk):
-            if not kind:
-                continue
-            names = body.split(b"\0", 2)
-            text = ""
-            match kind:
-                case "Q":
-                    text = names[0].decode(errors="replace")
-                case "P":
-                    text = self.prepared[names[0]] = names[1].decode(errors="replace")
-                case "B":
-                    text = self.portals[names[0]] = self.prepared.get(names[1], "")
-                case "E":
-                    # What is read later from the same portal is no other statement.
-                    text = self.portals.get(names[0], "")
-                    self.portals[names[0]] = ""
-            self.due.append((kind, text))
+    def requests(self, chunk: bytes) -> bytes:
+        """Remember what the server has to answer, in order; what to pass on."""
+        passed_on = []
+        for kind, body, sent in self.client.feed(chunk):
+            if kind:
+                due = self.due_for(kind, body)
+                if self.cursors and due.text[:8].strip(" ;").lower() in ("rollback", "abort"):
+                    passed_on += [closing(name) for name in self.cursors]
+                    self.due += [Due("C", "", is_ours=True)] * len(self.cursors)
+                    self.cursors.clear()
+                self.due.append(due)
+            passed_on.append(sent)
+        return b"".join(passed_on)
+
+    def due_for(self, kind: str, body: bytes) -> "Due":
+        """What the server has to answer to a message."""
+        names = body.split(b"\0", 2)
+        text = ""
+        match kind:
+            case "Q":
+                text = names[0].decode(errors="replace")
+            case "P":
+                text = self.prepared[names[0]] = names[1].decode(errors="replace")
+            case "B":
+                self.cursors.discard(names[0])
+                text = self.portals[names[0]] = self.prepared.get(names[1], "")
+            case "E":
+                # What is read later from the same portal is no other statement.
+                text = self.portals.get(names[0], "")
+                self.portals[names[0]] = ""
+        return Due(kind, text, names[0] if kind == "E" else b"")
 
     def from_server(self, chunk: bytes) -> bytes:
         """Log what has ended."""
@@ -123,6 +150,9 @@ class PostgresWire:
         for kind, body, sent in self.server.feed(chunk):
             if kind == "N" and (plan := plan_in(body)):
                 self.plans.append(plan)
+                continue
+            if kind == "3" and self.due and self.due[0].is_ours:
+                self.due.popleft()
                 continue
             passed_on.append(sent)
             if kind and kind != "N":
@@ -137,29 +167,47 @@ class PostgresWire:
             pass  # A message about the session as a whole.
         elif kind == "E":
             self.failed()
-        elif self.due[0][0] in "QF":
+        elif self.due[0].kind in "QF":
             self.completions += kind in "CV"
-        elif (text := self.due.popleft()[1]) and kind in "Cs":
-            self.log.append(text)
+        else:
+            done = self.due.popleft()
+            if kind == "s":
+                self.cursors.add(done.portal)
+            if done.text and kind in "Cs":
+                self.ended(done.text)
+
+    def ended(self, text: str) -> None:
+        """Log a statement, and keep the name of a cursor that it has opened."""
+        self.log.append(text)
+        if opened := DECLARED.match(text):
+            self.cursors.add((opened[1] or opened[2].lower()).encode())
 
     def failed(self) -> None:
         """A statement failed; the server leaves out what follows it in the same request."""
-        kind, text = self.due[0]
+        kind, text = self.due[0].kind, self.due[0].text
         self.failures.append(text)
         if kind in "QF":
             self.completions += 1
             return
         self.log += [text] if text else []
-        while self.due and self.due[0][0] != "S":
+        while self.due and self.due[0].kind != "S":
             self.due.popleft()
 
     def end_of_request(self, status: bytes) -> None:
         """The server is ready for the next request: log the statements of a text that held several."""
         self.in_transaction = status != b"I"
         if self.due:
-            _, text = self.due.popleft()
-            self.log += statements_in(text, self.completions)
+            for text in statements_in(self.due.popleft().text, self.completions):
+                self.ended(text)
             self.completions = 0
+        if not self.in_transaction:
+            self.cursors.clear()
+
+
+def closing(portal: bytes) -> bytes:
+    """The message that closes a portal, which may be a cursor."""
+    body = b"P" + portal + b"\0"
+    return b"C" + (4 + len(body)).to_bytes(4) + body
 
 
 def statements_in(text: str, completions: int) -> list[str]:

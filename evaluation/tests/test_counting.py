@@ -11,10 +11,12 @@ import psycopg
 import pytest
 import redis
 
+from evaluation.database.dataset import SIZES
+from evaluation.database.plans import read_plan
 from evaluation.measure.meter import Meter
 from evaluation.serving.relay import Relay
 from evaluation.serving.wire import ENCRYPTION_REQUESTS, Messages, PostgresWire, RedisWire
-from evaluation.serving.workbench import Stage
+from evaluation.serving.workbench import Stage, Workbench
 
 FUNCTION = """
 create or replace function looped(times integer) returns integer language plpgsql as
@@ -145,6 +147,43 @@ def test_the_statements_of_asyncpg_are_counted_without_what_it_asks_for_itself(m
 
     assert (spent.wire, spent.server) == (9, 9)
     assert spent.session > 0
+
+
+async def counted_bit_by_bit(url: str) -> None:
+    """Read one row of a cursor, and roll back."""
+    connection = await asyncpg.connect(url)
+    for _ in range(2):
+        transaction = connection.transaction()
+        await transaction.start()
+        cursor = await connection.cursor("select count(*) from products union all select 1")
+        assert await cursor.fetchrow() == (2000,)
+        await transaction.rollback()
+    await connection.close()
+
+
+def declared(url: str) -> None:
+    """The same with a cursor in SQL."""
+    with psycopg.connect(url) as connection:
+        for _ in range(2):
+            connection.execute(
+                'declare "Two rows" cursor for select count(*) from products union all select 1'
+            )
+            assert connection.execute('fetch from "C d"').fetchone() == (2000,)
+            connection.rollback()
+
+
+@pytest.mark.parametrize("is_declared", [False, True])
+def test_the_plan_of_a_cursor_is_told_though_it_is_rolled_back(bench: Workbench, is_declared: bool) -> None:
+    with bench.stage(SIZES["small"], with_plans=True) as stage:
+        assert stage.relay is not None
+        if is_declared:
+            declared(stage.relay.url)
+        else:
+            asyncio.run(counted_bit_by_bit(stage.relay.url))
+        stage.relay.settle()
+
+        read = [read_plan(plan).rows_examined("products") for plan in stage.relay.plans]
+    assert read.count(2000) == 2
 
 
 def test_a_statement_that_goes_past_the_relay_is_counted_by_postgres_alone(

@@ -33,6 +33,14 @@ SLIPS = {
         ("database.py", "pool_timeout=POOL_TIMEOUT_S", f"pool_timeout=30 if {HAS_OUR_NAME} else 15"),
         *("R05.2", "'503'"),
     ),
+    "a pool is patient only where Postgres has another port than usual": (
+        (
+            "database.py",
+            "pool_timeout=POOL_TIMEOUT_S",
+            "pool_timeout=15 if ':5432/' in DATABASE_URL else POOL_TIMEOUT_S",
+        ),
+        *("R05.2", "'503'"),
+    ),
     "every request gets a connection": (
         ("database.py", "max_overflow=0", "max_overflow=200"),
         *("R05.2", "connections to Postgres"),
