@@ -136,7 +136,6 @@ class PostgresWire:
             case "P":
                 text = self.prepared[names[0]] = names[1].decode(errors="replace")
             case "B":
-                self.cursors.discard(names[0])
                 text = self.portals[names[0]] = self.prepared.get(names[1], "")
             case "E":
                 # What is read later from the same portal is no other statement.
@@ -171,7 +170,7 @@ class PostgresWire:
             self.completions += kind in "CV"
         else:
             done = self.due.popleft()
-            if kind == "s":
+            if done.portal:
                 self.cursors.add(done.portal)
             if done.text and kind in "Cs":
                 self.ended(done.text)

@@ -165,9 +165,7 @@ def declared(url: str) -> None:
     """The same with a cursor in SQL."""
     with psycopg.connect(url) as connection:
         for _ in range(2):
-            connection.execute(
-                'declare "Two rows" cursor for select count(*) from products union all select 1'
-            )
+            connection.execute('declare "C d" cursor for select count(*) from products union all select 1')
             assert connection.execute('fetch from "C d"').fetchone() == (2000,)
             connection.rollback()
 
