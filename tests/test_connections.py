@@ -1,10 +1,14 @@
 """The pool: how many requests have a connection at once, and that the others get one."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import psycopg
 import pytest
 
 from tests.conftest import Subject
+from tests.observing import until
 from tests.waiting import (
     DETAILS,
     HANG_UP,
@@ -47,9 +51,15 @@ def test_requests_beyond_the_pool_wait_for_a_connection_and_are_answered(own: Su
 
 
 @pytest.mark.criterion("R05.1")
-@pytest.mark.parametrize("kind", ["details", "changes"])
-def test_fifty_requests_can_wait_for_postgres_side_by_side(own: Subject, kind: str) -> None:
-    seen = while_waiting(own, changes(60) if kind == "changes" else DETAILS[:60], backends=50)
+@pytest.mark.parametrize(
+    ("paths", "table"),
+    [(DETAILS[:60], "products"), (changes(60), "products"), (changes(60), "reviews")],
+    ids=["details", "changes", "changes-at-their-end"],
+)
+def test_fifty_requests_can_wait_for_postgres_side_by_side(
+    own: Subject, paths: list[str], table: str
+) -> None:
+    seen = while_waiting(own, paths, backends=50, table=table)
 
     assert seen.backends >= 50, f"{seen.backends} backends at work for 60 requests"
 
@@ -66,6 +76,33 @@ def test_as_many_can_wait_after_requests_that_failed(own: Subject) -> None:
         seen = (while_waiting(own, paths, backends=50, next_s=NEXT_S).backends for _ in range(3))
 
         assert any(backends >= 50 for backends in seen), f"fewer than 50 requests like {paths[0]} wait"
+
+
+@pytest.mark.criterion("R05.1")
+def test_as_many_can_wait_after_requests_that_found_no_connection(own: Subject) -> None:
+    own.audit.may_fail = True
+    with locked_out(own):
+        own.burst([*changes(TIMES), *DETAILS[:TIMES]], RETURN_S)
+
+    assert until(lambda: own.get("/products/9").status_code == 200, RETURN_S), "nothing is answered any more"
+    for paths in (changes(60), DETAILS[60:120]):
+        # A busy machine gets three tries.
+        seen = (while_waiting(own, paths, backends=50, next_s=NEXT_S).backends for _ in range(3))
+
+        assert any(backends >= 50 for backends in seen), f"fewer than 50 requests like {paths[0]} wait"
+
+
+@contextmanager
+def locked_out(subject: Subject) -> Iterator[None]:
+    """Close all connections of the candidate, and let it open no others until the block ends."""
+    role = subject.stage.role
+    with psycopg.connect(subject.stage.counters_url, autocommit=True) as admin:
+        admin.execute(f"alter role {role} nologin".encode())
+        try:
+            cut_off(subject)
+            yield
+        finally:
+            admin.execute(f"alter role {role} login".encode())
 
 
 @pytest.mark.criterion("R05.3")

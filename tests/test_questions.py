@@ -1,6 +1,7 @@
 """How requests may be spelled, at the edges of every range: API.1, API.3 and API.11."""
 
 import itertools
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -76,6 +77,19 @@ def test_a_value_that_is_right_for_long_is_told_to_be_wrong_as_well(api: Subject
 @pytest.mark.parametrize("spelling", ["1_0", "%2B7", "%207", "7%20", "%D9%A3", "1,%0A2"])
 def test_an_id_is_spelled_in_the_digits_0_to_9(api: Subject, spelling: str) -> None:
     assert api.get(BATCH + spelling).status_code == 422
+
+
+@pytest.mark.criterion("API.11")
+def test_no_other_sign_belongs_to_an_id(api: Subject) -> None:
+    signs = {chr(code) for code in range(128)} - {*"0123456789,"} | {*"\x85\xa0\u2028\u3000\xb2\uff17"}
+    accepted = {
+        ids
+        for sign in sorted(signs)
+        for ids in (f"7{sign}", f"{sign}7", f"8,7{sign}")
+        if api.get(BATCH + quote(ids)).status_code != 422
+    }
+
+    assert not accepted, accepted
 
 
 @pytest.mark.criterion("API.3")

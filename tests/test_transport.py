@@ -140,6 +140,43 @@ def test_an_answer_of_a_kilobyte_and_more_is_sent_compressed(shared: Subject, si
         assert wire_bytes(shared, listing, "gzip")[1] == "gzip", "the listing that holds it"
 
 
+LISTED = {
+    "listing": f"/products?category_id={EMPTY_CATEGORY}",
+    "batch": "/products/batch?ids={}",
+}
+
+
+def alone_in_a_list(subject: Subject, kind: str, size: int) -> str:
+    """A listing or a batch of one product that has so many bytes."""
+    product = subject.new_product(category_id=EMPTY_CATEGORY)["id"]
+    path, length = LISTED[kind].format(product), 0
+    for _ in range(TRIES):
+        if (found := wire_bytes(subject, path, "identity")[0]) == size:
+            return path
+        length += size - found
+        changed = subject.http.put(f"/products/{product}", json={"description": "d" * length})
+        assert changed.status_code == 200, changed.text
+    raise AssertionError(f"GET {path} has {found} bytes instead of {size}, after {TRIES} tries")
+
+
+@pytest.mark.criterion("R12.1")
+@pytest.mark.parametrize("kind", LISTED)
+def test_a_list_of_a_kilobyte_is_sent_compressed(shared: Subject, kind: str) -> None:
+    path = alone_in_a_list(shared, kind, 1000)
+
+    for _ in range(2):
+        assert wire_bytes(shared, path, "gzip")[1] == "gzip"
+
+
+@pytest.mark.criterion("R12.6")
+@pytest.mark.parametrize("kind", LISTED)
+def test_a_list_just_under_a_kilobyte_is_sent_as_it_is(shared: Subject, kind: str) -> None:
+    path = alone_in_a_list(shared, kind, 999)
+
+    for _ in range(2):
+        assert wire_bytes(shared, path, "gzip") == (999, None)
+
+
 @pytest.mark.criterion("R12.1")
 def test_a_kilobyte_is_counted_in_bytes_and_not_in_characters(shared: Subject) -> None:
     product = shared.new_product(category_id=EMPTY_CATEGORY, description="é" * 450)

@@ -1,6 +1,7 @@
 """Many requests that wait for Postgres, and what is seen of a catalog meanwhile."""
 
 import asyncio
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -77,9 +78,18 @@ def arrived(waiting: Callable[[], int], wanted: int, next_s: float) -> int:
     return here
 
 
+CHANGES: tuple[dict[str, object], ...] = (
+    {"name": "Slow"},
+    {"quantity": 7},
+    {"description": "Slow", "price": "7.50", "is_active": True},
+    {"name": "Slow", "reserved": 1},
+)
+
+
 def changes(number: int) -> list[str]:
-    """Requests that change so many products."""
-    return [f'PUT /products/{product} {{"name": "Slow"}}' for product in range(1, number + 1)]
+    """Requests that change so many products, each some fields of it."""
+    bodies = itertools.cycle(map(json.dumps, CHANGES))
+    return [f"PUT /products/{product} {next(bodies)}" for product in range(1, number + 1)]
 
 
 TIMES, USERS = 60, 500
