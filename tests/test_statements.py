@@ -130,7 +130,8 @@ def test_a_product_is_not_sent_again_with_each_of_its_reviews(shared: Subject, k
     plans = spent.plans()
 
     assert not [plan.sql for plan in plans if repeats_products(plan, products)]
-    assert sum(work.calls for work in spent.counted if "users" in work.sql) <= 2, spent.explain()
+    readers = sum(work.calls for work in spent.counted if "users" in work.sql)
+    assert readers <= 1 or method == "PUT", spent.explain()
 
 
 def repeats_products(plan: QueryPlan, page_size: int) -> bool:
