@@ -309,7 +309,7 @@ def test_the_minute_of_a_listing_begins_before_its_rows_are_read(own: Subject) -
         wait(LIFETIME_S + 1 - (time.monotonic() - changed_s))
         own.sql("analyze products")  # as autovacuum would: the total may be an estimate
         page, other = own.json(path), own.json(f"/products?limit=2&category_id={category}")
-        return page["items"][0]["name"] != name or other["total"] < MANY
+        return bool(page["items"][0]["name"] != name or other["total"] < MANY)
 
     if outlives_its_minute(17, lambda seconds: pass_time([own], seconds)):
         # A candidate may take its time from a clock that cannot be moved: it gets a real minute.

@@ -105,12 +105,12 @@ class Connection(http.client.HTTPConnection):
         return self.ask("GET", path, named)
 
     def ask(self, method: str, path: str, headers: dict[str, str], content: bytes | None = None) -> Answer:
-        """Send a request with these headers and Host; AnswerError when no whole answer comes in time."""
+        """Send a request with these headers, and Host; AnswerError when no whole answer comes in time."""
         started = time.perf_counter()
         try:
             if self.sock:
                 self.sock.allow(self.deadline_s)
-            self.putrequest(method, path, skip_accept_encoding=True)
+            self.putrequest(method, path, skip_host="Host" in headers, skip_accept_encoding=True)
             for name, value in headers.items():
                 self.putheader(name, value)
             if content is not None:
