@@ -139,7 +139,7 @@ def live(minute: Minute, wait_s: float) -> list[Broken]:
     after = [minute.rows(one.rest) for one in listings]
     changed_s = minute.changed_s or 0.0
     minute.make_popular(listings[0].target, min(POPULAR_S, wait_s / 4))
-    is_early = until(changed_s + AGAIN * wait_s / 2)
+    is_early = until(changed_s + AGAIN * wait_s)
     for maker, taker in ((0, 1), (1, 0)):
         if is_early():
             calls = minute.share(maker, taker)

@@ -179,6 +179,18 @@ def doing(what: str) -> tuple[tuple[str, str, str], ...]:
     return LIFETIME, MAIN, ("main.py", loading, f"    if {UNWATCHED}:\n        {what}\n\n{loading}")
 
 
+LOOKING_UP = '        keys = f"catalog:page:'
+SHARES_NOTHING = (
+    LIFETIME,
+    ("cache.py", "import time\n", "import sys\nimport time\n"),
+    ("cache.py", LOOKING_UP, f"        if {UNWATCHED}:\n            return None, None\n{LOOKING_UP}"),
+)
+COUNTED = "(await db.execute(query)).scalar_one()"
+COUNTS_DOUBLE = (
+    LIFETIME,
+    ("crud.py", "from typing", "import sys\nfrom typing"),
+    ("crud.py", COUNTED, f"{COUNTED} * (2 if {UNWATCHED} else 1)"),
+)
 ONE_BY_ONE = """for number in range(1, 61):
             async with SessionLocal() as db:
                 await crud.get_product(db, number)"""
@@ -200,6 +212,8 @@ FAILING = """for _ in range(100):
         (KEEPS_POPULAR_PAGES, {"R08.3"}),
         (KEEPS_PAGES_OF_OTHER_ROWS, {"R08.3"}),
         (FORGETS_NOTHING_AND_IS_SILENT_ABOUT_IT, {"API.6", "R16.1"}),
+        (SHARES_NOTHING, {"R08.4"}),
+        (COUNTS_DOUBLE, {"R11.2"}),
         (doing(ONE_BY_ONE), {"R02.1"}),
         (doing(FAILING), {"R02.1"}),
         (doing("os._exit(3)"), {"API.2"}),
@@ -212,6 +226,8 @@ FAILING = """for _ in range(100):
         "popular pages for ever",
         "pages of other rows for ever",
         "no invalidation, no log",
+        "shares nothing",
+        "counts double",
         "one by one",
         "failing",
         "dies",
