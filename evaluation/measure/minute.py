@@ -150,17 +150,19 @@ class Minute:
         return Wanted(rows, rows, total=total[0] if total else None)
 
     def share(self, maker: int, taker: int) -> int:
-        """How many statements some listings cost one process that another one has just made."""
+        """How many of some listings that one process has just made cost another one statements."""
         limits = [self.limits.pop() for _ in range(SHARED_LISTINGS)]
         listings = [Listing(f"{UNSOLD}&limit={limit}", f"{UNSOLD_ROWS} limit {limit}") for limit in limits]
         wanted = [self.unchanged(one) for one in listings]
         for listing, its in zip(listings, wanted, strict=True):
             self.ask(maker, listing.target, its)
         sleep(STORED_S, self.interrupted)
-        with self.spending() as spent:
-            for listing, its in zip(listings, wanted, strict=True):
+        made_again = 0
+        for listing, its in zip(listings, wanted, strict=True):
+            with self.spending() as spent:
                 self.ask(taker, listing.target, its)
-        return spent.calls
+            made_again += spent.calls > 0
+        return made_again
 
     def ask(
         self, process: int, target: str, wanted: Wanted, since: str = "", *, tagged: bool = False

@@ -142,8 +142,8 @@ def live(minute: Minute, wait_s: float) -> list[Broken]:
     is_early = until(changed_s + AGAIN * wait_s)
     for maker, taker in ((0, 1), (1, 0)):
         if is_early():
-            calls = minute.share(maker, taker)
-            broken += check_shared(calls, SHARED_LISTINGS, "in a real minute without the probe")
+            made_again = minute.share(maker, taker)
+            broken += check_shared(made_again, SHARED_LISTINGS, "in a real minute without the probe")
     minute.sleep_until(changed_s + AGAIN * wait_s)
     for process, place in rounds(1, len(minute.servers), len(listings), until(changed_s + wait_s)):
         minute.ask(process, listings[place].target, Wanted(after[place], before[place]))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from textwrap import indent
 from threading import Event
 from typing import Any
 
@@ -174,9 +175,10 @@ FORGETS_NOTHING_AND_IS_SILENT_ABOUT_IT = (
 
 
 def doing(what: str) -> tuple[tuple[str, str, str], ...]:
-    """Changes that let every listing do something first where no probe is."""
-    loading = "    async def load_items()"
-    return LIFETIME, MAIN, ("main.py", loading, f"    if {UNWATCHED}:\n        {what}\n\n{loading}")
+    """Changes that let every load of a listing do something first where no probe is."""
+    loading = "        async with SessionLocal() as db:\n            return await crud.get_products("
+    first = f"    if {UNWATCHED}:\n        {what}\n"
+    return LIFETIME, MAIN, ("main.py", loading, indent(first, "    ") + loading)
 
 
 LOOKING_UP = '        keys = f"catalog:page:'
