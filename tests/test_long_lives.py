@@ -1,4 +1,4 @@
-"""What holds in the first minute of a process holds at every hour of its week: API.6."""
+"""What holds in the first minute of a process holds at every second hour of its week: API.6."""
 
 import pytest
 
@@ -10,7 +10,7 @@ WEEK_S = 7 * 24 * 3600
 
 
 @pytest.mark.criterion("API.6")
-def test_a_write_is_seen_at_every_hour_of_a_week(own: Subject) -> None:
+def test_a_write_is_seen_at_every_second_hour_of_a_week(own: Subject) -> None:
     path = "/products?limit=2&category_id=5"
     product = own.json(path)["items"][0]["id"]
 

@@ -13,9 +13,9 @@ import pytest
 import redis
 
 from evaluation.database.dataset import SIZES
+from evaluation.database.expected import wrong_total
 from evaluation.serving.logins import RIGHTS
 from evaluation.serving.workbench import Stage, Workbench
-from tests.audit.bodies import wrong_total
 from tests.conftest import EMPTY_CATEGORY, Subject, holding_table, subject_on
 from tests.faulty_redis import FaultyRedis, refusing_url
 from tests.observing import until

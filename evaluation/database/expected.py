@@ -5,6 +5,8 @@ from typing import Any
 
 import psycopg
 
+TOTAL_SHARE, TOTAL_ROWS = 0.25, 2
+"""How far an estimated total may be off."""
 PRODUCT = """
 select json_build_object('id', p.id, 'name', p.name, 'description', p.description,
     'price', p.price::text, 'is_active', p.is_active,
@@ -81,3 +83,12 @@ def instant(text: str) -> datetime | str:
         return datetime.fromisoformat(text)
     except ValueError:
         return text
+
+
+def wrong_total(found: object, exact: int | None, writes: int = 0) -> str | None:
+    """What is wrong with a total, which may be an estimate; so many writes may not be counted in yet."""
+    if exact is None:
+        return None
+    if isinstance(found, int) and abs(found - exact) <= TOTAL_SHARE * exact + TOTAL_ROWS + writes:
+        return None
+    return f"total is {found!r:.80}, there are {exact}"

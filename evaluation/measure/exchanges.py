@@ -8,15 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from evaluation.database.expected import difference
+from evaluation.database.expected import difference, wrong_total
 from evaluation.records import Broken
 from evaluation.serving.log_lines import Request, is_plain, lines_about
 
 RIGHT, LINKED, SEEN_AT_ONCE, FRESH, LOGGED = "API.2", "API.4", "API.6", "R08.3", "R16.1"
 FEW_STATEMENTS, BUDGET = "R02.1", 5
 SHARED, COUNTED = "R08.4", "R11.2"
-TOTAL_SHARE, TOTAL_ROWS = 0.25, 2
-"""How far an estimated total may be off."""
 SHOWN = ("user-agent", "accept-encoding", "if-none-match", "content-type")
 
 Rows = list[dict[str, Any]]
@@ -71,19 +69,11 @@ def what_is_broken(status: int, body: bytes, wanted: Wanted) -> Broken | None:
         return Broken(RIGHT, f"status {status}, {body[:100].decode(errors='replace')!r}")
     items = items_of(body)
     if (wrong := difference(items, wanted.new, "items")) is None:
-        return wrong_total(content_of(body).get("total"), wanted.total)
+        wrong = wrong_total(content_of(body).get("total"), wanted.total)
+        return Broken(COUNTED, wrong) if wrong else None
     if is_of(items, wanted.old, wanted.new):
         return Broken(wanted.stale, wrong) if wanted.stale else None
     return Broken(RIGHT, wrong)
-
-
-def wrong_total(found: object, total: int | None) -> Broken | None:
-    """Whether a total is too far off."""
-    if total is None:
-        return None
-    if isinstance(found, int) and abs(found - total) <= TOTAL_SHARE * total + TOTAL_ROWS:
-        return None
-    return Broken(COUNTED, f"total is {found!r:.80}, there are {total}")
 
 
 def is_of(items: object, old: Rows, new: Rows) -> bool:

@@ -13,6 +13,8 @@ ENCRYPTION_REQUESTS = (b"\x00\x00\x00\x08\x04\xd2\x16\x2f", b"\x00\x00\x00\x08\x
 """SSLRequest and GSSENCRequest: they are refused, for the relay cannot read encrypted traffic."""
 DECLARED = re.compile(r'\s*declare\s+(?:"([^"]+)"|(\w+))', re.IGNORECASE)
 """A statement that opens a cursor."""
+ROLLED_BACK = re.compile(r"\s*(?:rollback|abort)(?:\s+(?:work|transaction))?[\s;]*", re.IGNORECASE)
+"""The end of a whole transaction: a cursor may be read on after ROLLBACK TO a savepoint."""
 
 
 class Wire(Protocol):
@@ -118,7 +120,7 @@ class PostgresWire:
         for kind, body, sent in self.client.feed(chunk):
             if kind:
                 due = self.due_for(kind, body)
-                if self.cursors and due.text[:8].strip(" ;").lower() in ("rollback", "abort"):
+                if self.cursors and ROLLED_BACK.fullmatch(due.text):
                     passed_on += [closing(name) for name in self.cursors]
                     self.due += [Due("C", "", is_ours=True)] * len(self.cursors)
                     self.cursors.clear()

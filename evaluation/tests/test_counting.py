@@ -184,6 +184,21 @@ def test_the_plan_of_a_cursor_is_told_though_it_is_rolled_back(bench: Workbench,
     assert read.count(2000) == 2
 
 
+def test_a_cursor_is_read_on_after_a_rollback_to_a_savepoint(meter: Meter) -> None:
+    async def scene() -> None:
+        connection = await asyncpg.connect(meter.postgres.url)
+        async with connection.transaction():
+            cursor = await connection.cursor("select id from products order by id")
+            first = await cursor.fetchrow()
+            inner = connection.transaction()
+            await inner.start()
+            await inner.rollback()
+            assert (first, await cursor.fetchrow()) == ((1,), (2,))
+        await connection.close()
+
+    asyncio.run(scene())
+
+
 def test_a_statement_that_goes_past_the_relay_is_counted_by_postgres_alone(
     stage: Stage, meter: Meter
 ) -> None:

@@ -4,8 +4,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from evaluation.database.expected import difference
-from tests.audit.bodies import TOTAL_ROWS, TOTAL_SHARE
+from evaluation.database.expected import TOTAL_ROWS, TOTAL_SHARE, difference
 from tests.audit.tables import LIFETIME_S, SLACK_S, Listing
 
 Product = dict[str, Any]
