@@ -39,8 +39,6 @@ EMPTY_CATEGORY = 42
 """No seeded product is in it."""
 WITHOUT_PROBE = ("--without-probe",)
 """For a process whose clock stands as it is, and whose own hooks nobody uses: as in production."""
-MOST_PAGES = 2_500
-"""More than the largest catalog that the suite walks through has products."""
 HOST = "catalog.example"
 """For questions to two processes that must get the same bytes: `next` may be a whole URL."""
 NO_LONG_WAIT = "-c lock_timeout=5s"
@@ -271,19 +269,6 @@ def cold_page() -> Callable[[int], str]:
     """A function that returns the path of a listing with this limit that was not requested before."""
     categories = count(1)
     return lambda limit: f"/products?limit={limit}&category_id={next(categories) % 41 + 1}"
-
-
-def pages(subject: Subject, path: str) -> Iterator[dict[str, Any]]:
-    """Every page of a listing, by following `next`; a walk that comes to no end fails."""
-    url: str | None = path
-    visited: set[str] = set()
-    while url:
-        assert url not in visited, f"next leads in a circle: {url}"
-        assert len(visited) < MOST_PAGES, f"more than {MOST_PAGES} pages follow {path}"
-        visited.add(url)
-        page = subject.json(url)
-        yield page
-        url = page["next"]
 
 
 @contextmanager

@@ -13,9 +13,10 @@ import redis
 
 from tests.audit.bodies import relative
 from tests.audit.tables import LIFETIME_S
-from tests.conftest import EMPTY_CATEGORY, HOST, Subject, holding_table, pages, subject_on
+from tests.conftest import EMPTY_CATEGORY, HOST, Subject, holding_table, subject_on
 from tests.observing import until
 from tests.passing_time import field_lifetimes_ms, pass_time
+from tests.walking import pages
 
 BOOKKEEPING_BYTES = 256
 MANY = 500
@@ -93,7 +94,7 @@ def test_everything_kept_in_redis_has_a_lifetime_of_a_minute_at_most(own: Subjec
     with redis.Redis.from_url(own.stage.redis_url) as client:
         before = set(client.keys("*"))
         sent_bytes = 0
-        for path in ("/products?limit=4", "/products?limit=4&category_id=3", "/products?limit=100"):
+        for path in ("/products?limit=4", "/products?limit=4&category_id=3", "/products?limit=40"):
             sent_bytes += [own.get(path), own.get(path)][-1].num_bytes_downloaded
 
         def kept() -> list[bytes]:
@@ -132,19 +133,18 @@ def test_a_listing_is_never_older_than_its_minute(own: Subject) -> None:
     with subject_on(own.stage, own.server.directory) as other:
         moved = partial(pass_time, [own, other])
         # A candidate may take its time from a clock that cannot be moved: it gets a real minute.
-        if outlives_its_minute("/products?limit=2", moved, 1):
-            assert not outlives_its_minute("/products?limit=3", time.sleep, 1), (
-                "after a minute it is still old"
-            )
+        one, other_one, third = (f"/products?limit=1&category_id={number}" for number in (2, 3, 4))
+        if outlives_its_minute(one, moved, 1):
+            assert not outlives_its_minute(other_one, time.sleep, 1), "after a minute it is still old"
         else:
-            assert not outlives_its_minute("/products?limit=4", moved, LOADS), f"old after {LOADS} loads"
+            assert not outlives_its_minute(third, moved, LOADS), f"old after {LOADS} loads"
 
 
 @pytest.mark.criterion("R08.4")
 def test_listings_are_kept_for_their_whole_minute(own: Subject) -> None:
     queries = [
         "limit=2",
-        "limit=100",
+        "limit=40",
         "limit=7&is_active=false",
         "limit=9&category_id=9",
         "limit=5&category_id=42",
@@ -206,15 +206,18 @@ def test_listings_are_kept_when_another_process_starts_and_stops(own: Subject) -
 def test_listings_are_kept_while_many_others_are_loaded(shared: Subject, second_server: Subject) -> None:
     path = "/products?limit=46&category_id=11"
     others = [f"/products?limit=45&category_id={number}" for number in range(1, 41)]
-    for subject in (shared, second_server):
-        subject.json(path)
+
+    def check_kept() -> None:
+        for subject in (shared, second_server):
+            with subject.observer.counted() as spent:
+                subject.json(path)
+
+            assert spent.total == 0, spent.explain()
+
+    shared.json(path)
+    check_kept()
     assert shared.get_all(others, LOADED_S).outcomes == {"200": len(others)}
-
-    for subject in (shared, second_server):
-        with subject.observer.counted() as spent:
-            subject.json(path)
-
-        assert spent.total == 0, spent.explain()
+    check_kept()
 
 
 @pytest.mark.criterion("R08.5")
@@ -225,7 +228,7 @@ def test_different_listings_are_never_mistaken_for_each_other(shared: Subject) -
         ids = [row[0] for row in shared.sql(f"select id from products where {where} order by id")]
         query = f"is_active={str(active).lower()}" + (f"&category_id={category}" if category else "")
         # Far enough for pages of one limit to have the first ids of pages of another.
-        depth = 25 if limit == 1 and category is None and active else 3
+        depth = 25 if limit == 1 and category is None and active else 2 if limit > 2 else 3
         for number, page in enumerate(
             itertools.islice(pages(shared, f"/products?limit={limit}&{query}"), depth)
         ):

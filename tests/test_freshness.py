@@ -11,9 +11,10 @@ import redis
 
 from evaluation.database.expected import difference, expected_products
 from tests.audit.tables import LIFETIME_S
-from tests.conftest import EMPTY_CATEGORY, Subject, holding, holding_table, pages, subject_on
+from tests.conftest import EMPTY_CATEGORY, Subject, holding, holding_table, subject_on
 from tests.observing import until
 from tests.passing_time import pass_time
+from tests.walking import pages
 
 T = TypeVar("T")
 

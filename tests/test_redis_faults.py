@@ -4,6 +4,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,8 @@ def test_what_others_put_into_redis_is_not_believed(own: Subject, part: str) -> 
                 client.delete(key)
             expected = {path: [own.json(path), own.json(path)][-1] for path in paths}
             time.sleep(0.05)  # what is left for other processes may be left after the answer
-            for key, value, others in part_of(client, PARTS[part]):
+            held = part_of(client, PARTS[part])
+            for key, value, others in held:
                 client.set(key, corrupted(value, others), keepttl=True)
 
             for subject, path in [(subject, path) for subject in (other, own) for path in paths]:
@@ -197,6 +199,8 @@ def test_what_others_put_into_redis_is_not_believed(own: Subject, part: str) -> 
                 assert not wrong_total(total, expected[path]["total"], writes=0), f"{kind}: {total}"
             for path in paths:
                 check_a_write_is_seen(own, other, expected[path]["items"][0]["id"], path, kind)
+            if not held:
+                break  # there is nothing that could be believed
 
 
 def part_of(client: redis.Redis, is_part: Callable[[bytes], bool]) -> list[tuple[bytes, bytes, list[bytes]]]:
@@ -223,13 +227,13 @@ def test_no_byte_at_the_head_of_a_page_in_redis_is_believed_unseen(own: Subject)
     paths = [f"/products?limit=2&category_id={1 + n % 40}&is_active={n < 40}" for n in range(HEAD_BYTES)]
     expected = [[own.json(path), own.json(path)][-1]["items"] for path in paths]
     time.sleep(0.05)  # what is left for other processes may be left after the answer
-    with (
-        subject_on(own.stage, own.server.directory) as other,
-        redis.Redis.from_url(own.stage.redis_url) as client,
-    ):
-        other.audit.may_fail = True
+    with redis.Redis.from_url(own.stage.redis_url) as client, ExitStack() as stack:
         pages = [key for key in client.keys("*") if client.type(key) == b"string"]
         pages = [key for key in pages if client.strlen(key) > BOOKKEEPING_BYTES]
+        if not pages:
+            return  # there is nothing that could be believed
+        other = stack.enter_context(subject_on(own.stage, own.server.directory))
+        other.audit.may_fail = True
         for number, key in enumerate(pages):
             place = number % HEAD_BYTES
             client.setrange(key, place, bytes([(client.getrange(key, place, place)[0]) ^ 1]))

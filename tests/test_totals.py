@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 
 from tests.audit.tables import LIFETIME_S
-from tests.conftest import EMPTY_CATEGORY, Subject, pages
+from tests.conftest import EMPTY_CATEGORY, Subject
 from tests.passing_time import pass_time
+from tests.walking import counted_pages, pages
 
 MORE = (
     "insert into products (name, description, price, category_id) "
@@ -55,11 +56,14 @@ def test_the_total_follows_products_that_pass_the_filter_no_longer(own: Subject)
 
 @pytest.mark.criterion("R11.2")
 def test_a_total_that_is_counted_for_a_deep_page_counts_the_whole_listing(own: Subject) -> None:
-    for page in itertools.islice(pages(own, "/products?limit=100"), 12):
+    own.sql("update products set is_active = false where id > 400")
+    own.sql("analyze products")  # as autovacuum would: the total may be an estimate
+    [(active,)] = own.sql("select count(*) from products where is_active")
+    for page in itertools.islice(pages(own, "/products?limit=50"), active // 50 - 1):
         deep = page["next"]
     pass_time([own], LIFETIME_S + 1)
 
-    assert 0.8 * 1_800 <= own.json(deep)["total"] <= 1.25 * 1_800
+    assert 0.8 * active <= own.json(deep)["total"] <= 1.25 * active
 
 
 @pytest.mark.criterion("R11.1")
@@ -77,14 +81,8 @@ def test_a_total_is_kept_for_its_minute(own: Subject) -> None:
 
 @pytest.mark.criterion("R11.1")
 def test_the_last_page_costs_no_more_statements_than_those_before(api: Subject) -> None:
-    walk = pages(api, "/products?limit=7&category_id=12")
-    costs = []
-    while True:
-        with api.observer.counted() as spent:
-            page = next(walk, None)
-        if page is None:
-            break
-        costs.append(spent.total)
+    spent = [spent for _, spent in counted_pages(api, "/products?limit=7&category_id=12")]
+    costs = [one.total for one in spent]
 
     assert len(costs) > 3
-    assert costs[-1] <= costs[-2], f"statements, page by page: {costs}; {spent.explain()}"
+    assert costs[-1] <= costs[-2], f"statements, page by page: {costs}; {spent[-1].explain()}"

@@ -7,8 +7,9 @@ from random import Random
 import httpx
 import pytest
 
-from tests.conftest import EMPTY_CATEGORY, Subject, pages
+from tests.conftest import EMPTY_CATEGORY, Subject
 from tests.waiting import NEXT_S, while_waiting
+from tests.walking import pages
 
 
 def wire_bytes(subject: Subject, path: str, accept_encoding: str) -> tuple[int, str | None]:
