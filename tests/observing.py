@@ -13,6 +13,8 @@ from evaluation.serving.workbench import Stage
 
 BUDGET = 5
 """A request costs fewer statements than this."""
+UNTOLD_BUFFERS = 1_000
+"""What planning, foreign keys and long texts need beside the plans is far less."""
 
 
 def until(condition: Callable[[], object], deadline_s: float = 5.0) -> bool:
@@ -40,9 +42,15 @@ class Spent:
         return max(len(self.sent), sum(work.calls for work in self.counted))
 
     def plans(self) -> list[QueryPlan]:
-        """The plan of every statement, those inside of functions included; none may fail."""
+        """The plan of every statement, those inside of functions included; none may fail, or read unseen.
+
+        ANALYZE and its like read tables as well, and have no plan.
+        """
         assert not self.failed, f"Postgres tells no plan of a statement that fails: {self.failed[:2]}"
-        return [read_plan(one) for one in self.told]
+        plans = [read_plan(one) for one in self.told]
+        untold = sum(work.buffers for work in self.counted) - sum(plan.buffers for plan in plans)
+        assert untold < UNTOLD_BUFFERS, f"{untold} buffers were read without a plan; {self.explain()}"
+        return plans
 
     def explain(self) -> str:
         """A failure message with the most frequent statements."""

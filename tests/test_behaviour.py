@@ -138,6 +138,41 @@ def test_rows_of_every_size_are_shown(own: Subject) -> None:
     assert not difference([*listed, last], [*expected[:3], expected[2]])
 
 
+SIGNS, BETWEEN = '",:{}[]\\<&é', ("", " ", "  ", "\t", "\r\n")
+
+
+def drawn_text(random: Random) -> str:
+    """What JSON and HTML are made of, in any order and with any white space between."""
+    return "".join(random.choice(SIGNS) + random.choice(BETWEEN) for _ in range(60))
+
+
+DRAWN = {
+    "categories": ("name", "description"),
+    "users": ("name", "location"),
+    "products": ("name", "description"),
+    "reviews": ("title", "body"),
+}
+"""The texts of the tables."""
+
+
+@pytest.mark.criterion("API.2")
+def test_texts_of_all_signs_are_shown_as_they_are(own: Subject) -> None:
+    random = Random()
+    for table, columns in DRAWN.items():
+        texts = [drawn_text(random) for _ in range(97)]
+        set_to = ", ".join(f"{column} = (%s::text[])[1 + id %% 97]" for column in columns)
+        own.sql(f"update {table} set {set_to}", *[texts] * len(columns))
+    expected = rows(own, "where is_active order by id limit 4")
+    ids = [product["id"] for product in expected]
+
+    shown = [own.json(f"/products/{number}") for number in ids]
+    shown += (
+        own.json(f"/products/batch?ids={','.join(map(str, ids))}") + own.json("/products?limit=4")["items"]
+    )
+
+    assert not difference(shown, expected * 3)
+
+
 @pytest.mark.criterion("R13.2")
 def test_a_batch_keeps_the_order_asked_and_leaves_out_the_unknown(api: Subject) -> None:
     batch = api.json("/products/batch?ids=1203,1201,987654,1202,1201")

@@ -39,12 +39,13 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class QueryPlan:
-    """The plan of one statement, as Postgres ran it."""
+    """The plan of one statement, as Postgres ran it, and the 8 kB buffers that it touched."""
 
     sql: str
     rows: float
     output: tuple[str, ...]
     nodes: tuple[Node, ...]
+    buffers: int
 
     @property
     def relations(self) -> set[str]:
@@ -84,12 +85,21 @@ def tell_plans(admin_url: str, role: str) -> None:
             admin.execute(setting.format(sql.Identifier(role), *parts))
 
 
+def tell_no_plans(admin_url: str, role: str) -> None:
+    """Take back what `tell_plans` has set, for sessions that begin from now on."""
+    with psycopg.connect(admin_url, autocommit=True) as admin:
+        for name in SETTINGS:
+            parts = sql.Identifier(role), sql.Identifier(*name.split("."))
+            admin.execute(sql.SQL("ALTER ROLE {} RESET {}").format(*parts))
+
+
 def read_plan(text: str) -> QueryPlan:
     """A plan from what auto_explain sent."""
     told = json.loads(text)
     root = told["Plan"]
     rows = root["Actual Rows"] * root["Actual Loops"]
-    return QueryPlan(told["Query Text"], rows, tuple(root.get("Output", ())), tuple(nodes(root)))
+    output, touched = tuple(root.get("Output", ())), root["Shared Hit Blocks"] + root["Shared Read Blocks"]
+    return QueryPlan(told["Query Text"], rows, output, tuple(nodes(root)), touched)
 
 
 def nodes(plan: dict[str, Any]) -> Iterator[Node]:

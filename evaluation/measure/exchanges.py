@@ -155,6 +155,14 @@ def check_shared(made_again: int, listings: int, where: str) -> tuple[Broken, ..
     return (Broken(SHARED, f"{told} {where}"),)
 
 
+def check_kept(made_again: int, asked: int, where: str) -> tuple[Broken, ...]:
+    """Listings that were made less than a minute ago are answered without waiting for statements."""
+    if 2 * made_again < max(asked, 1):
+        return ()
+    told = f"{made_again} of {asked} listings were made again before their minute was over"
+    return (Broken(SHARED, f"{told} {where}"),)
+
+
 def in_one_line(error: Exception) -> str:
     """The beginning and the end of what an error says."""
     first, *more = [line.strip() for line in str(error).splitlines() if line.strip()] or [""]

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import psycopg
 
 from evaluation.database.counters import Counters
-from evaluation.database.expected import expected_products
+from evaluation.database.expected import difference, expected_products
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.measure.exchanges import (
     LINKED,
@@ -23,6 +23,7 @@ from evaluation.measure.exchanges import (
     Wanted,
     content_of,
     in_one_line,
+    items_of,
     what_is_broken,
 )
 from evaluation.records import Broken
@@ -199,6 +200,15 @@ class Minute:
                 told = Exchange(process, method, target, headers, "no answer", self.when()).told()
                 raise CandidateError(f"{told}: {in_one_line(server.ended() or error)}") from error
         return answer
+
+    def is_made_again(self, process: int, target: str, wanted: Wanted) -> bool:
+        """Ask for a listing that is kept; whether it waits for statements, and so shows what is new.
+
+        One that was refreshed in the background shows what is new as well, and waits for none.
+        """
+        with self.spending() as spent:
+            answer = self.ask(process, target, wanted)
+        return spent.calls > 0 and difference(items_of(answer.body()), wanted.new, "items") is None
 
     def make_popular(self, target: str, seconds: float) -> None:
         """Ask each process for a listing as fast as one client can; what it answers is looked at later."""

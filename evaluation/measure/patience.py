@@ -14,7 +14,6 @@ import psycopg
 
 from evaluation.database.dataset import SIZES
 from evaluation.errors import CandidateError
-from evaluation.measure.in_production import create_tables
 from evaluation.records import Broken
 from evaluation.serving.clients import drawn_with_gzip
 from evaluation.serving.connection import AnswerError, Connection
@@ -52,6 +51,12 @@ def wait_for_connections(bench: Workbench, candidate: Path, interrupted: Event) 
                 return (*held_up(stage, server, interrupted), *replaced(stage, server))
     except CandidateError:
         return ()  # A candidate that cannot be served is found by others.
+
+
+def create_tables(stage: Stage, candidate: Path) -> None:
+    """Let a candidate create its tables and indexes, which a process as in production finds."""
+    with stage.serving(candidate, options=("--without-probe",)):
+        pass
 
 
 def held_up(stage: Stage, server: Server, interrupted: Event) -> tuple[Broken, ...]:

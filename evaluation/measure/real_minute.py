@@ -19,6 +19,7 @@ from evaluation.measure.exchanges import (
     RIGHT,
     Exchange,
     Wanted,
+    check_kept,
     check_shared,
     check_statements,
     findings,
@@ -33,6 +34,8 @@ from evaluation.serving.workbench import Stage, Workbench
 
 WAIT_S = 61.0
 """A listing may be 60 s old."""
+KEPT_S = 55.0
+"""A listing is kept as long as this at least."""
 POPULAR_S = 2.0
 """How long one client asks for one listing as fast as it can: that does not make it last longer either."""
 AGAIN = 2 / 3
@@ -145,8 +148,12 @@ def live(minute: Minute, wait_s: float) -> list[Broken]:
             made_again = minute.share(maker, taker)
             broken += check_shared(made_again, SHARED_LISTINGS, "in a real minute without the probe")
     minute.sleep_until(changed_s + AGAIN * wait_s)
-    for process, place in rounds(1, len(minute.servers), len(listings), until(changed_s + wait_s)):
-        minute.ask(process, listings[place].target, Wanted(after[place], before[place]))
+    reloaded = [
+        minute.is_made_again(process, listings[place].target, Wanted(after[place], before[place]))
+        for process, place in rounds(1, len(minute.servers), len(listings), until(changed_s + wait_s))
+    ]
+    if until(minute.started_s + KEPT_S)():
+        broken += check_kept(sum(reloaded), len(reloaded), "in a real minute without the probe")
     minute.sleep_until(changed_s + wait_s)
     is_in_time = until(changed_s + wait_s + CHECKING_S)
     for process, place in rounds(CHECKS, len(minute.servers), len(listings), is_in_time):
