@@ -126,8 +126,13 @@ def test_what_was_written_while_redis_was_away_is_seen_by_all_when_it_is_back(
             return is_kept(writer) and is_kept(reader)
 
         # Again and again, for a server that has lost Redis before must not be slower to come back to it.
-        for away_s in (VERY_LONG_AWAY_S if how == "refuses" else LONG_AWAY_S, AWAY_S, AWAY_S):
+        # A write finds out that Redis is away, or a read before it.
+        for number, away_s in enumerate(
+            (VERY_LONG_AWAY_S if how == "refuses" else LONG_AWAY_S, AWAY_S, AWAY_S)
+        ):
             leaves()
+            if number == 1:
+                writer.json(f"{path}&unknown={next(TIMES)}")
             for name in ("Written", f"Written again, {next(TIMES)}"):
                 writer.http.put(f"/products/{product}", json={"name": name}).raise_for_status()
                 away_until = time.monotonic() + away_s
