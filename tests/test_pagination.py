@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -11,9 +12,12 @@ import pytest
 from evaluation.database.dataset import SIZES
 from evaluation.database.plans import QueryPlan
 from evaluation.serving.workbench import Workbench
-from tests.conftest import EMPTY_CATEGORY, Subject, subject_on
+from tests.audit.bodies import relative
+from tests.conftest import EMPTY_CATEGORY, Subject, holding_table, subject_on
+from tests.observing import until
 from tests.walking import assert_walkable, counted_pages, pages
 
+WAITS_S = 15.0
 GROWTH = {"products": 1.5, "inventory": 3.0}
 FIRST_PAGES, FEW_ROWS, SHARE = 2, 200, 4
 """Postgres chooses another plan where less is left behind a page, which may look at some rows more for each
@@ -83,6 +87,33 @@ def test_a_walk_sees_each_product_once_while_others_come_and_go(shared: Subject)
     lasting = [product for product in made if product not in deleted]
     assert [product for product in seen if product in lasting] == lasting
     assert seen == sorted(set(seen))
+
+
+GOES = {
+    "categories": "delete from products where id = %s",
+    "reviews": "update products set is_active = false where id = %s",
+    "inventory": "update products set is_active = false where id = %s",
+}
+"""A table that a page waits for, and how a product of the page can go meanwhile."""
+
+
+@pytest.mark.criterion("R10.2")
+def test_a_product_that_goes_while_its_page_is_read_ends_no_walk(own: Subject) -> None:
+    ids = [own.new_product(category_id=EMPTY_CATEGORY)["id"] for _ in range(16)]
+    for limit, (table, goes) in enumerate(GOES.items(), start=3):
+        first = own.json(f"/products?limit={limit}&category_id={EMPTY_CATEGORY}")
+        second = relative(first["next"])
+        with ThreadPoolExecutor(1) as executor, holding_table(own, table) as waiting:
+            asked = executor.submit(own.burst, [second], WAITS_S)
+            until(lambda: waiting() or asked.done())  # noqa: B023
+            own.sql(goes, gone := ids.pop(limit + 1))
+        [exchange] = asked.result().exchanges
+        shown = [item["id"] for item in [*first["items"], *exchange.json()["items"]]]
+
+        link = exchange.json()["next"]
+        assert link, f"the page from which {gone} went, while it waited for {table}, is the last one"
+        shown += [item["id"] for page in pages(own, relative(link)) for item in page["items"]]
+        assert [number for number in shown if number != gone] == ids, f"{gone} went"
 
 
 @pytest.fixture(scope="module")

@@ -109,6 +109,19 @@ def test_many_requests_at_a_time_have_a_line_each(own: Subject) -> None:
 
 
 @pytest.mark.criterion("R16.1")
+def test_a_line_is_written_while_other_requests_go_on(api: Subject) -> None:
+    path, other = "/products/1717", "/products?limit=1&category_id=17"
+    before = len(api.server.log_text())
+    api.get(path)
+
+    def has_come() -> bool:
+        api.get(other)
+        return bool(lines_about(api, "GET", path, before))
+
+    assert comes(has_come), "no line as long as others are answered"
+
+
+@pytest.mark.criterion("R16.1")
 def test_a_line_is_written_soon_after_the_answer(own: Subject) -> None:
     waited_s = soonest_lines(own)
     assert min(waited_s[1:]) < SOON_S, f"lines were written after {waited_s} s"

@@ -20,6 +20,8 @@ BEGUN_S = 3.0
 """What a process may need until it has read hundreds of requests."""
 DETAILS = [f"/products/{number}" for number in range(1301, 1421)]
 """Nothing else asks for these, so a catalog that keeps details must read them."""
+FAR_APART = [f"/products/{number}" for number in range(32, 2000, 32)][:60]
+"""Different numbers that are alike in their lowest bits."""
 
 
 @dataclass(frozen=True, slots=True)
