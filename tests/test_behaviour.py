@@ -162,13 +162,13 @@ def test_texts_of_all_signs_are_shown_as_they_are(own: Subject) -> None:
         texts = [drawn_text(random) for _ in range(97)]
         set_to = ", ".join(f"{column} = (%s::text[])[1 + id %% 97]" for column in columns)
         own.sql(f"update {table} set {set_to}", *[texts] * len(columns))
-    expected = rows(own, "where is_active order by id limit 4")
+    # Nobody has asked for these: what is kept may be old.
+    expected = rows(own, "where not is_active order by id limit 4")
     ids = [product["id"] for product in expected]
 
     shown = [own.json(f"/products/{number}") for number in ids]
-    shown += (
-        own.json(f"/products/batch?ids={','.join(map(str, ids))}") + own.json("/products?limit=4")["items"]
-    )
+    shown += own.json(f"/products/batch?ids={','.join(map(str, ids))}")
+    shown += own.json("/products?limit=4&is_active=false")["items"]
 
     assert not difference(shown, expected * 3)
 

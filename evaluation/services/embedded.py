@@ -193,12 +193,14 @@ def postgres_service(
 
 
 @contextmanager
-def seeded_cluster(cleaner: Cleaner, fill: Callable[[str], None]) -> Iterator[Cluster]:
+def seeded_cluster(
+    cleaner: Cleaner, fill: Callable[[str], None], place: Path | None = None
+) -> Iterator[Cluster]:
     """A cluster that was filled once, for embedded services to start from; its files are kept for the block.
 
-    `fill` takes the URL of Postgres for the administrator.
+    They are in `place`, or where temporary files are. `fill` takes the URL of Postgres for the administrator.
     """
-    with tempfile.TemporaryDirectory(prefix="hofaz9-seed-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="hofaz9-seed-", dir=place, ignore_cleanup_errors=True) as name:
         folder = Path(name)
         cleaner.folder(folder)
         with embedded_postgres(folder, account_for(folder), cleaner) as (url, cluster):

@@ -6,7 +6,7 @@ POSTGRES_SETTINGS = {
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "max_wal_size": "4GB",
+    "max_wal_size": "1GB",
     "shared_buffers": "256MB",
     "max_connections": "400",
     "jit": "off",

@@ -21,7 +21,7 @@ from evaluation.database.plans import tell_plans
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.machine.addresses import other_database, redis_database, redis_login, with_login
 from evaluation.machine.environment import cleaned
-from evaluation.machine.room import allow_open_files
+from evaluation.machine.room import allow_open_files, in_memory
 from evaluation.services.cleaner import Cleaner
 from evaluation.services.embedded import Cluster, seeded_cluster
 from evaluation.services.services import Services, open_services
@@ -165,10 +165,18 @@ class Workbench:
 class Workshop:
     """What all workbenches share: a folder, the cleaner, and the data sets, which the first of them seeds."""
 
-    def __init__(self, mode: str, cleaner: Cleaner, folder: Path, seed: Callable[[], Cluster] | None) -> None:
+    def __init__(
+        self,
+        mode: str,
+        cleaner: Cleaner,
+        folder: Path,
+        seed: Callable[[], Cluster] | None,
+        databases: Path | None,
+    ) -> None:
         self.mode = mode
         self.cleaner = cleaner
         self.folder = folder
+        self.databases = databases
         self.seed = seed
         self.seeded: Cluster | None = None
         self.lock = Lock()
@@ -183,7 +191,9 @@ class Workshop:
             if self.seed and not self.seeded:
                 self.seeded = self.seed()
         with (
-            open_services(self.mode, cleaner=self.cleaner, seeded=self.seeded) as services,
+            open_services(
+                self.mode, cleaner=self.cleaner, folder=self.databases, seeded=self.seeded
+            ) as services,
             tempfile.TemporaryDirectory(prefix="bench-", dir=self.folder) as folder,
             ForkServers(self.cleaner) as forkservers,
         ):
@@ -207,9 +217,10 @@ def open_workshop(mode: str = "embedded", sizes: Sequence[int] = ()) -> Iterator
         cleaner = stack.enter_context(Cleaner())
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hofaz9-run-")))
         cleaner.folder(passable(folder))
-        seeded = seeded_cluster(cleaner, fill)
+        databases = in_memory(sum(sizes) or 2 * dataset.SIZES["standard"])
+        seeded = seeded_cluster(cleaner, fill, databases)
         seed = partial(stack.enter_context, seeded) if sizes and mode == "embedded" else None
-        yield Workshop(mode, cleaner, folder, seed)
+        yield Workshop(mode, cleaner, folder, seed, databases)
 
 
 def passable(folder: Path) -> Path:

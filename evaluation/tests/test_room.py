@@ -6,10 +6,12 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import psycopg
 import pytest
 
 from evaluation.errors import InfrastructureError
-from evaluation.machine.room import make_room
+from evaluation.machine.room import LEFT_BYTES, MEMORY, available_bytes, in_memory, make_room
+from evaluation.serving.workbench import open_workbench
 
 ROOT = Path(__file__).parents[2]
 
@@ -65,3 +67,26 @@ def test_a_full_disk_is_told_first(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
     with pytest.raises(InfrastructureError, match=r"7 MB are free in .*, 2000 are needed"):
         make_room([tmp_path])
+
+
+def test_databases_lie_in_memory_unless_it_has_too_little_room_or_another_place_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TMPDIR", raising=False)
+    if (
+        available_bytes() < 2 * LEFT_BYTES
+        or not MEMORY.is_mount()
+        or shutil.disk_usage(MEMORY).free < LEFT_BYTES
+    ):
+        pytest.skip("this machine has too little memory")
+
+    with open_workbench() as bench, psycopg.connect(bench.services.postgres_url) as connection:
+        place = connection.execute("show data_directory").fetchone()
+
+    assert place is not None
+    assert MEMORY in Path(place[0]).parents
+    assert not Path(place[0]).exists()
+    assert in_memory(1) == MEMORY
+    assert in_memory(10**9) is None
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    assert in_memory(1) is None
