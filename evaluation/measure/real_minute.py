@@ -34,8 +34,8 @@ from evaluation.serving.workbench import Stage, Workbench
 
 WAIT_S = 61.0
 """A listing may be 60 s old."""
-KEPT_S = 55.0
-"""A listing is kept as long as this at least."""
+KEPT = 0.88
+"""How long a listing is kept at least, as a share of the wait."""
 POPULAR_S = 2.0
 """How long one client asks for one listing as fast as it can: that does not make it last longer either."""
 AGAIN = 2 / 3
@@ -155,7 +155,7 @@ def live(minute: Minute, wait_s: float) -> list[Broken]:
         reloaded[place] = minute.is_made_again(process, listings[place].target, wanted) or reloaded.get(
             place, False
         )
-    if until(minute.started_s + KEPT_S)():
+    if until(minute.started_s + KEPT * wait_s)():
         broken += check_kept(sum(reloaded.values()), len(reloaded), "in a real minute without the probe")
     minute.sleep_until(changed_s + wait_s)
     is_in_time = until(changed_s + wait_s + CHECKING_S)

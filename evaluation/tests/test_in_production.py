@@ -38,6 +38,24 @@ def doing(what: str) -> tuple[tuple[str, str, str], ...]:
     return IMPORTS, ("main.py", LOADING, f"    if {IN_PRODUCTION}:\n        {what}\n\n{LOADING}")
 
 
+LATE_WHERE_ALONE = (
+    (
+        "cache.py",
+        "import time\n",
+        "import time\n\nfrom sqlalchemy import text\n\nfrom .database import SessionLocal\n",
+    ),
+    (
+        "cache.py",
+        "        await self.stamp.forget_pages()",
+        """        async with SessionLocal() as db:
+            users = "select count(distinct usename) from pg_stat_activity where datname = current_database()"
+            is_alone = await db.scalar(text(users)) == 1
+        if not is_alone:
+            await self.stamp.forget_pages()""",
+    ),
+)
+
+
 @pytest.mark.parametrize(
     ("changes", "criteria"),
     [
@@ -45,10 +63,19 @@ def doing(what: str) -> tuple[tuple[str, str, str], ...]:
         (doing(ONE_BY_ONE), ["R02.1"]),
         (doing(FAILING), ["R02.1"]),
         (doing(CAUGHT), ["R02.1"]),
+        (LATE_WHERE_ALONE, ["API.6"]),
         (doing("os._exit(3)"), ["API.2"]),
         (doing("raise ValueError('here alone')"), ["API.2"]),
     ],
-    ids=["well-behaved", "one by one", "failing", "failing behind savepoints", "dies", "breaks"],
+    ids=[
+        "well-behaved",
+        "one by one",
+        "failing",
+        "failing behind savepoints",
+        "late where alone",
+        "dies",
+        "breaks",
+    ],
 )
 def test_what_a_candidate_sends_only_in_production_is_counted(
     bench: Workbench,

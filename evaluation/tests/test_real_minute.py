@@ -28,8 +28,8 @@ from evaluation.tests.test_judge import by_criterion
 from evaluation.tests.test_reporting import report
 
 SEED = 7
-LIFETIME = ("config.py", "CACHE_TTL_S = 60", "CACHE_TTL_S = 3")
-SHORT_WAIT_S = 4.0
+LIFETIME = ("config.py", "CACHE_TTL_S = 60", "CACHE_TTL_S = 4")
+SHORT_WAIT_S = 4.5
 WATCHED = '"evaluation.serving.probe" in sys.modules'
 IMPORTS = ("pages.py", "import struct\n", "import struct\nimport sys\n")
 MAIN = ("main.py", "import gc\n", "import gc\nimport os\nimport sys\n")
@@ -246,6 +246,29 @@ def test_what_a_candidate_does_only_without_the_probe_is_found(
 
     assert {one.criterion for one in found.findings} == criteria, found
     assert all("\n" not in one.message for one in found.findings)
+
+
+KEEPS_PAGES_FOR_A_MOMENT = (
+    ("config.py", "CACHE_TTL_S = 60", "CACHE_TTL_S = 17"),
+    ("pages.py", "return self.stamp == stamp and", "return self.stamp == stamp and self.is_new() and"),
+    (
+        "pages.py",
+        "    def packed(self)",
+        """    def is_new(self) -> bool:
+        return time.monotonic() < SEEN.setdefault(self.body, time.monotonic()) + 5
+
+    def packed(self)""",
+    ),
+    ("pages.py", "import struct\n", "import struct\n\nSEEN = {}\n"),
+)
+
+
+def test_listings_that_do_not_last_their_minute_are_found(
+    bench: Workbench, variant: Callable[..., Path]
+) -> None:
+    found = observe_real_minute(bench, variant(*KEEPS_PAGES_FOR_A_MOMENT), SEED, Event(), 18.0)
+
+    assert [one.criterion for one in found.findings] == ["R08.4"], found
 
 
 TRACES = """import gc
