@@ -15,11 +15,11 @@ from evaluation.serving.workbench import Workbench
 from tests.audit.bodies import relative
 from tests.audit.tables import LIFETIME_S
 from tests.conftest import EMPTY_CATEGORY, HOST, Subject, holding_table, subject_on
+from tests.kept_in_redis import is_content, kept_longer_bytes, lifetimes_s, programs_bytes
 from tests.observing import until
-from tests.passing_time import field_lifetimes_ms, pass_time
+from tests.passing_time import pass_time
 from tests.walking import pages
 
-BOOKKEEPING_BYTES = 256
 MANY = 500
 MORE = (
     "insert into products (name, description, price, category_id) "
@@ -27,45 +27,6 @@ MORE = (
 )
 LOADS = 12
 SLOW_LOAD_S, ARRIVED_S, LOADED_S = 3.0, 1.0, 30.0
-
-
-def lifetimes_s(client: redis.Redis, key: bytes) -> dict[bytes, float]:
-    """The remaining lifetime of a key, or of each field of a hash that has none as a whole."""
-    left = client.pttl(key)
-    fields = field_lifetimes_ms(client, key) if left < 0 else {}
-    return {key + b"/" + field: ms / 1000 for field, ms in fields.items()} or {key: left / 1000}
-
-
-def is_content(client: redis.Redis, key: bytes) -> bool:
-    """Whether a key holds content, not just a counter, a mark, or the names of other keys."""
-    return max(map(len, values(client, key)), default=0) > BOOKKEEPING_BYTES
-
-
-def values(client: redis.Redis, key: bytes) -> list[bytes]:
-    """The value of a string, the values of a hash, the members of a list or set; anything else as a whole."""
-    read: dict[bytes | str, Callable[[], Any]] = {
-        b"string": lambda: [client.get(key) or b""],
-        b"hash": lambda: client.hvals(key),
-        b"list": lambda: client.lrange(key, 0, -1),
-        b"set": lambda: client.smembers(key),
-        b"zset": lambda: client.zrange(key, 0, -1),
-    }
-    return list(read.get(client.type(key), lambda: [client.dump(key) or b""])())
-
-
-def kept_longer_bytes(client: redis.Redis, keys: set[bytes]) -> int:
-    """How many bytes of values under these keys have no lifetime of a minute at most."""
-    return sum(
-        sum(map(len, values(client, key)))
-        for key in keys
-        if not all(0 < left <= LIFETIME_S for left in lifetimes_s(client, key).values())
-    )
-
-
-def programs_bytes(admin: redis.Redis) -> int:
-    """The memory of scripts and functions, which are no keys and live for ever."""
-    memory: dict[str, Any] = admin.info("memory")
-    return sum(memory.get(name, 0) for name in ("used_memory_scripts_eval", "used_memory_functions"))
 
 
 QUERIES = [

@@ -19,9 +19,10 @@ from evaluation.serving.logins import RIGHTS
 from evaluation.serving.workbench import Stage, Workbench
 from tests.conftest import EMPTY_CATEGORY, Subject, holding_table, subject_on
 from tests.faulty_redis import FaultyRedis, refusing_url
+from tests.kept_in_redis import BOOKKEEPING_BYTES
 from tests.observing import until
 
-BOOKKEEPING_BYTES, HEAD_BYTES = 256, 64
+HEAD_BYTES = 64
 AWAY_S, LONG_AWAY_S, VERY_LONG_AWAY_S, BACK_S = 0.5, 1.5, 4.5, 5.0
 TIMES = count(1)
 SOON_S, TRIES = 2.0, 3
