@@ -136,8 +136,10 @@ def live(minute: Minute, wait_s: float) -> list[Broken]:
     listings = minute.listings()
     before = [minute.rows(one.rest) for one in listings]
     is_early = until(minute.started_s + PREPARING_S)
+    kept = set()
     for process, place in rounds(2, len(minute.servers), len(listings), is_early):
         minute.ask(process, listings[place].target, Wanted(before[place], before[place]))
+        kept.add(place)
     minute.rename([row for rows in before for row in rows])
     after = [minute.rows(one.rest) for one in listings]
     changed_s = minute.changed_s or 0.0
@@ -148,15 +150,13 @@ def live(minute: Minute, wait_s: float) -> list[Broken]:
             made_again = minute.share(maker, taker)
             broken += check_shared(made_again, SHARED_LISTINGS, "in a real minute without the probe")
     minute.sleep_until(changed_s + AGAIN * wait_s)
-    reloaded: dict[int, bool] = {}
+    reloaded = set()
     for process, place in rounds(1, len(minute.servers), len(listings), until(changed_s + wait_s)):
         wanted = Wanted(after[place], before[place])
-        # What one process has made again is kept for the next one.
-        reloaded[place] = minute.is_made_again(process, listings[place].target, wanted) or reloaded.get(
-            place, False
-        )
+        if minute.is_made_again(process, listings[place].target, wanted):
+            reloaded.add(place)
     if until(minute.started_s + KEPT * wait_s)():
-        broken += check_kept(sum(reloaded.values()), len(reloaded), "in a real minute without the probe")
+        broken += check_kept(len(reloaded & kept), len(kept), "in a real minute without the probe")
     minute.sleep_until(changed_s + wait_s)
     is_in_time = until(changed_s + wait_s + CHECKING_S)
     for process, place in rounds(CHECKS, len(minute.servers), len(listings), is_in_time):

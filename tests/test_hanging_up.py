@@ -1,0 +1,33 @@
+"""What is logged of clients that hang up before their answer: R16.5."""
+
+import asyncio
+
+import pytest
+
+from evaluation.serving.log_lines import Request, lines_about
+from tests.conftest import Subject, holding_table
+from tests.observing import until
+from tests.waiting import NEXT_S, RETURN_S, arrived
+
+HUNG_UP = [f"/products/{number}" for number in range(1501, 1513)]
+"""Fewer than a pool has connections: all of them wait for Postgres."""
+LOGGED_S = 5.0
+
+
+@pytest.mark.criterion("R16.5")
+def test_requests_whose_clients_hang_up_have_their_lines(own: Subject) -> None:
+    async def scene() -> int:
+        with holding_table(own) as waiting:
+            in_flight = asyncio.create_task(own.send(HUNG_UP, RETURN_S))
+            here = await asyncio.to_thread(arrived, waiting, len(HUNG_UP), NEXT_S)
+            in_flight.cancel()
+            await asyncio.wait([in_flight])
+            return here
+
+    def missing() -> list[str]:
+        lines = own.server.log_text().splitlines()
+        return [path for path in HUNG_UP if not lines_about(Request("GET", path), lines)]
+
+    assert asyncio.run(scene()) >= 1, "no request waited for Postgres"
+    until(lambda: not missing(), LOGGED_S)
+    assert not missing(), f"{len(missing())} of {len(HUNG_UP)} requests without a line: GET {missing()[0]}"
