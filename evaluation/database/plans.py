@@ -98,7 +98,8 @@ def read_plan(text: str) -> QueryPlan:
     told = json.loads(text)
     root = told["Plan"]
     rows = root["Actual Rows"] * root["Actual Loops"]
-    output, touched = tuple(root.get("Output", ())), root["Shared Hit Blocks"] + root["Shared Read Blocks"]
+    output = tuple(root.get("Output", ()))
+    touched = root.get("Shared Hit Blocks", 0) + root.get("Shared Read Blocks", 0)
     return QueryPlan(told["Query Text"], rows, output, tuple(nodes(root)), touched)
 
 

@@ -136,7 +136,7 @@ def live(minute: Minute, wait_s: float) -> list[Broken]:
     listings = minute.listings()
     before = [minute.rows(one.rest) for one in listings]
     is_early = until(minute.started_s + PREPARING_S)
-    kept = set()
+    kept = {0}
     for process, place in rounds(2, len(minute.servers), len(listings), is_early):
         minute.ask(process, listings[place].target, Wanted(before[place], before[place]))
         kept.add(place)

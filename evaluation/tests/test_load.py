@@ -90,7 +90,7 @@ def test_a_candidate_that_fails_the_stampede_alone_is_timed_on_a_warm_page(
 
 @needs_histograms
 def test_all_latencies_of_every_target_are_kept(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    hot = Scenario("hot", gets([FIRST_PAGE]), rounds=2, round_s=0.1)
+    hot = Scenario("hot", gets([FIRST_PAGE]), rounds=2, round_s=0.5)
     monkeypatch.setattr(load, "scenarios", lambda *_: [hot])
 
     samples = {one.scenario: one for one in measure_load(stage, REFERENCE, CHEAP, lambda _: None)}
