@@ -5,18 +5,21 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from random import randint
+from random import choice, randint, sample
 from secrets import token_hex
 from typing import Any
 
 from evaluation.errors import CandidateError, InfrastructureError
+from evaluation.measure.exchanges import content_of
+from evaluation.measure.minute import CATEGORIES, relative
 from evaluation.measure.rounds import run_client
 from evaluation.measure.scenarios import FIRST_PAGE, gets
-from evaluation.measure.under_load import broken_lines_of_others, broken_under_load
+from evaluation.measure.under_load import broken_lines_of_others, broken_under_load, read_between
 from evaluation.records import Broken, CpuCost
 from evaluation.serving.connection import AnswerError, Connection
 from evaluation.serving.server import Server
@@ -30,6 +33,8 @@ LONG_ROUNDS = ((4, 4.0, 30_000), (300, 2.0, 15_000))
 all together, or while hundreds ask, it does here, as far as it gets in that time.
 """
 SELDOM = 50
+OTHERS, TIMES_EACH = 30, 4
+"""How many other listings are asked for in a round, and how often each."""
 PATIENCE_S = 1.0
 COMPARISONS = 3
 FIRST_S = 2.0
@@ -56,24 +61,76 @@ def measure_cpu(stage: Stage, candidate: Path) -> tuple[CpuCost, tuple[Broken, .
         is_slow = first_s > SLOW_S
         clients = 1 if is_slow else CLIENTS
 
-        def best_with(clients: int, target: str = FIRST_PAGE) -> CpuCost:
-            return best_of(partial(compared, stage, server, size, clients, target), is_slow=is_slow)
+        def best_with(clients: int, asked: Asked) -> CpuCost:
+            return best_of(partial(compared, stage, server, clients, asked), is_slow=is_slow)
 
         # Work that is shared by all who ask at once is not shared where one asks after the other.
-        costs = [best_with(number) for number in dict.fromkeys((clients, 1))]
+        page = Asked((FIRST_PAGE,), size)
+        costs = [best_with(number, page) for number in dict.fromkeys((clients, 1))]
         if not is_slow:
-            costs.append(best_with(clients, in_more_words(FIRST_PAGE)))
+            costs.append(best_with(clients, Asked((in_more_words(FIRST_PAGE),), size)))
+            with suppress(AnswerError):
+                costs.append(best_with(clients, other_listings(server)))
         cost = dearest(costs)
-        answered, others, not_found = cost.requests, [], 0
-        for crowd, seconds, most in LONG_ROUNDS:
-            requests = with_others([FIRST_PAGE] * most)
-            many = {"requests": gets(requests), "seconds": seconds, "stop_after": most}
-            [more] = run_client([plan(server, 1 if is_slow else crowd) | many])
-            answered += sum(more["outcomes"].get(name, 0) for name in ANSWERED)
-            others += [path for path in requests[: more["sent"]] if path != FIRST_PAGE]
-            not_found += more["outcomes"].get("404", 0)
-        broken = broken_under_load(stage, server, answered, clients)
-        return cost, (*broken, *broken_lines_of_others(server, others, len(others) - not_found))
+        crowd = asked_by_crowds(stage, server, alone=is_slow)
+        answered = cost.requests + crowd.answered
+        broken = broken_under_load(stage, server, answered, crowd.between, clients)
+        return cost, (*broken, *broken_lines_of_others(server, crowd.others, crowd.others_unanswered))
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Warm listings that are asked for in turn, their mean bytes as sent; how many requests are enough."""
+
+    targets: tuple[str, ...]
+    size: int
+    enough: int | None = None
+
+
+@dataclass(slots=True)
+class Crowd:
+    """What the long rounds saw: answers with the first page, bodies checked and wrong between writes, and
+    other paths with how many of them got no answer.
+    """
+
+    answered: int = 0
+    between: tuple[int, int] = (0, 0)
+    others: list[str] = field(default_factory=list)
+    others_unanswered: int = 0
+
+
+def asked_by_crowds(stage: Stage, server: Server, *, alone: bool) -> Crowd:
+    """Ask for the first page in long rounds, by one client if `alone`, while products are renamed."""
+    seen = Crowd()
+    for clients, seconds, most in LONG_ROUNDS:
+        requests = with_others([FIRST_PAGE] * most)
+        many = {"requests": gets(requests), "seconds": seconds, "stop_after": most}
+        with ThreadPoolExecutor(1) as beside:
+            load = beside.submit(run_client, [plan(server, 1 if alone else clients) | many])
+            checked, wrong = read_between(stage, server, load)
+            [result] = load.result()
+        others = [path for path in requests[: result["sent"]] if path != FIRST_PAGE]
+        seen.answered += checked + sum(result["outcomes"].get(name, 0) for name in ANSWERED)
+        seen.between = seen.between[0] + checked, seen.between[1] + wrong
+        seen.others += others
+        seen.others_unanswered += len(others) - result["outcomes"].get("404", 0)
+    return seen
+
+
+def other_listings(server: Server) -> Asked:
+    """Listings that are all that a first page is not, filtered and further on, made warm.
+
+    Each is asked for a few times only: what is done for the first answers of a page is done for most pages.
+    """
+    targets, bytes_sent = [], 0
+    with closing(Connection(server.port, FIRST_S)) as connection:
+        for category in sample(range(1, CATEGORIES + 1), OTHERS):
+            target = f"/products?limit={randint(60, 100)}&category_id={category}"
+            target += choice(("", "&is_active=false"))
+            link = content_of(connection.get(target).body()).get("next")
+            targets.append(relative(link) if isinstance(link, str) else target)
+            bytes_sent += max(len(connection.get(targets[-1]).sent) for _ in range(2))
+    return Asked(tuple(targets), bytes_sent // OTHERS, enough=OTHERS * TIMES_EACH)
 
 
 def in_more_words(target: str) -> str:
@@ -134,31 +191,32 @@ def with_all(cost: CpuCost, found: Sequence[CpuCost]) -> CpuCost:
     return replace(cost, requests=sum(one.requests for one in found), outcomes=dict(outcomes))
 
 
-def compared(stage: Stage, server: Server, size: int, clients: int, target: str, null_first: bool) -> CpuCost:
+def compared(stage: Stage, server: Server, clients: int, asked: Asked, null_first: bool) -> CpuCost:
     """One round of the candidate and of the null server."""
-    null = null_beside(stage, server, size, clients) if null_first else None
-    candidate = cpu_round(server, clients, target)
-    null = null or null_beside(stage, server, size, clients)
+    null = null_beside(stage, server, clients, asked) if null_first else None
+    candidate = cpu_round(server, clients, asked)
+    null = null or null_beside(stage, server, clients, asked)
     if not null.answers:
         raise InfrastructureError(f"the null server did not answer: {null.outcomes}")
     null_us, candidate_us = null.us_per_answer(), candidate.us_per_answer()
     return CpuCost(SCENARIO, candidate.answers, candidate_us, null_us, candidate.outcomes, clients)
 
 
-def null_beside(stage: Stage, server: Server, size: int, clients: int) -> CpuRound:
+def null_beside(stage: Stage, server: Server, clients: int, asked: Asked) -> CpuRound:
     """One round of a null server that sends as many bytes.
 
     The candidate stands still from before its start to its end, and cannot keep it busy.
     """
-    null_server = ("--null", str(size))
+    null_server = ("--null", str(asked.size))
     with paused(family(server)), stage.serving(server.directory, options=null_server) as null:
-        return cpu_round(null, clients, FIRST_PAGE)
+        return cpu_round(null, clients, asked)
 
 
-def cpu_round(server: Server, clients: int, target: str) -> CpuRound:
-    """Ask for a warm listing with so many clients."""
+def cpu_round(server: Server, clients: int, asked: Asked) -> CpuRound:
+    """Ask for warm listings with so many clients."""
     before = cpu_us(server)
-    [result] = run_client([plan(server, clients) | {"requests": gets([target])}])
+    rounds = {"requests": gets([*asked.targets]), "stop_after": asked.enough}
+    [result] = run_client([plan(server, clients) | rounds])
     return CpuRound(result["outcomes"], cpu_us(server) - before)
 
 

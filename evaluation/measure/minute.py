@@ -1,6 +1,7 @@
 """What the clients of a real minute do: they ask two processes, write, and note what is wrong."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -37,8 +38,11 @@ NOT_NEAR, DEEPEST, LONG_PAGE, WALKING_S = 4, 20, 100, 2.5
 PREPARING_S = 5.0
 """No request is begun later than this before the change: slow is judged elsewhere."""
 HOST = "catalog.example"
+CATEGORIES = 41
 UNSOLD, UNSOLD_ROWS = "/products?is_active=false", "where not is_active order by id"
 """Listings whose rows nobody changes in the minute."""
+TAKEN_BEHIND = 2_000
+"""Products up to this id stay where they are, for other listings show them."""
 SHARED_LISTINGS, STORED_S = 6, 0.3
 """How many listings one process takes from another, and how long it takes at most to store them."""
 SILENT_S = 12.0
@@ -77,7 +81,7 @@ class Minute:
     started_s: float = field(default_factory=time.monotonic)
     changed_s: float | None = None
     tags: dict[str, str] = field(default_factory=dict)
-    limits: list[int] = field(default_factory=lambda: sample(range(10, 40), 2 * SHARED_LISTINGS))
+    limits: list[int] = field(default_factory=lambda: sample(range(10, 40), 2 * SHARED_LISTINGS + 2))
     hits: int = 0
     popular: Spending = field(default_factory=Spending)
 
@@ -259,6 +263,24 @@ class Minute:
         with psycopg.connect(self.our_url()) as connection, connection.cursor() as cursor:
             cursor.executemany("update products set name = %s where id = %s", names)
         self.changed_s = time.monotonic()
+
+    def take_off(self, shelf: Listing) -> None:
+        """Take half of the products of a category off its shelf, behind those that the listing shows."""
+        [last] = self.rows(shelf.rest)[-1:]
+        chosen = "is_active and category_id = %s and id > %s and id %% 2 = 0"
+        with psycopg.connect(self.our_url()) as connection:
+            connection.execute(
+                f"update products set is_active = false where {chosen}".encode(),
+                (last["category"]["id"], max(last["id"], TAKEN_BEHIND)),
+            )
+            connection.execute("analyze products")  # as autovacuum would: a total may be an estimate
+
+    def told_total(self, process: int, shelf: Listing) -> None:
+        """Ask for a page of a category that nobody asked for, whose total has to be made anew."""
+        limit = self.limits.pop()
+        target = re.sub(r"limit=\d+", f"limit={limit}", shelf.target)
+        rest = re.sub(r"limit \d+", f"limit {limit}", shelf.rest)
+        self.ask(process, target, self.unchanged(Listing(target, rest)))
 
     def new_name(self) -> str:
         """A name that no product has."""

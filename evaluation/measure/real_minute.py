@@ -26,7 +26,7 @@ from evaluation.measure.exchanges import (
     log_findings,
     unlogged,
 )
-from evaluation.measure.minute import PREPARING_S, SHARED_LISTINGS, Minute, sleep, until
+from evaluation.measure.minute import CATEGORIES, PREPARING_S, SHARED_LISTINGS, Minute, sleep, until
 from evaluation.records import Broken, RealMinute
 from evaluation.serving.server import Server
 from evaluation.serving.workbench import Stage, Workbench
@@ -48,7 +48,6 @@ CHECKS = 3
 """How many clients ask each process for each listing after the minute."""
 MOST_OTHERS = 2
 """How many more processes there may be, which are asked for nothing, beside at least one."""
-CATEGORIES = 41
 OTHER_ROWS = """
 insert into categories (name, description)
     select 'Shelf ' || one, '' from generate_series(1, %(shelves)s) one;
@@ -141,6 +140,7 @@ def live(minute: Minute, wait_s: float) -> list[Broken]:
     for process, place in rounds(2, len(minute.servers), len(listings), is_early):
         minute.ask(process, listings[place].target, Wanted(before[place], before[place]))
         kept.add(place)
+    minute.take_off(shelf := listings[1])
     minute.rename([row for rows in before for row in rows])
     after = [minute.rows(one.rest) for one in listings]
     changed_s = minute.changed_s or 0.0
@@ -160,6 +160,9 @@ def live(minute: Minute, wait_s: float) -> list[Broken]:
         broken += check_kept(len(reloaded & kept), len(kept), RELOADED)
     minute.sleep_until(changed_s + wait_s)
     is_in_time = until(changed_s + wait_s + CHECKING_S)
+    for process in range(len(minute.servers)):
+        if is_in_time():
+            minute.told_total(process, shelf)
     for process, place in rounds(CHECKS, len(minute.servers), len(listings), is_in_time):
         wanted = Wanted(after[place], before[place], FRESH)
         minute.ask(process, listings[place].target, wanted, tagged=True)

@@ -3,8 +3,11 @@
 import base64
 import json
 import time
+from concurrent.futures import Future, wait
 from contextlib import closing
+from random import uniform
 from secrets import token_hex
+from typing import Any
 
 from evaluation.database.expected import expected_products
 from evaluation.measure.answers import check_bodies
@@ -20,18 +23,23 @@ from evaluation.serving.workbench import Stage
 QUIET_S, PAUSE_S = 1.0, 0.1
 READS_AFTER_A_WRITE, READS_AT_ONCE = 40, 3
 READING_S = 5.0
+BETWEEN_S = 0.2, 1.0
+"""How long to wait before each write while others read."""
 
 
-def broken_under_load(stage: Stage, server: Server, answered: int, clients: int) -> tuple[Broken, ...]:
+def broken_under_load(
+    stage: Stage, server: Server, answered: int, between: tuple[int, int], clients: int
+) -> tuple[Broken, ...]:
     """Criteria that a process breaks which has answered so many requests for the first page.
 
     Every one of them has a line in the log, and after a write the same clients see what was written.
+    `between` is what `read_between` found meanwhile.
     """
     lines = lines_in_time(server, answered)
     found = []
     if lines < answered:
         found.append(Broken(LOGGED, f"{lines} lines in the log for {answered} requests under load"))
-    checked, wrong = read_after_write(stage, server, clients)
+    checked, wrong = map(sum, zip(between, read_after_write(stage, server, clients), strict=True))
     if wrong:
         message = f"{wrong} of {checked} pages under load did not show a write that had been answered before"
         found.append(Broken(SEEN_AT_ONCE, message))
@@ -67,17 +75,39 @@ def lines_in_time(server: Server, wanted: int) -> int:
     return found
 
 
-def read_after_write(stage: Stage, server: Server, clients: int) -> tuple[int, int]:
-    """Rename a product of the first page, then ask for it; how many bodies were checked, and are wrong."""
+def read_between(stage: Stage, server: Server, load: Future[Any]) -> tuple[int, int]:
+    """Write and read again and again while others ask; how many bodies were checked, and are wrong."""
+    checked = wrong = 0
+    while not load.done():
+        wait([load], uniform(*BETWEEN_S))
+        seen = check_bodies(stage.admin_url, [kept(body) for body in read_at_once(stage, server)])
+        checked, wrong = checked + seen[0], wrong + seen[1]
+    return checked, wrong
+
+
+def read_at_once(stage: Stage, server: Server) -> list[bytes]:
+    """Rename a product of the first page, and ask for that on the same connection; none without an answer."""
     [first] = expected_products(stage.admin_url, "where is_active order by id limit 1")
     content = json.dumps({"name": f"Renamed {token_hex(6)}"}).encode()
     with closing(Connection(server.port, READING_S)) as connection:
         try:
             connection.ask("PUT", f"/products/{first['id']}", {"Content-Type": "application/json"}, content)
-            # The clients need a moment to begin; this one does not.
-            at_once = [connection.get(FIRST_PAGE).sent for _ in range(READS_AT_ONCE)]
+            return [connection.get(FIRST_PAGE).sent for _ in range(READS_AT_ONCE)]
         except AnswerError:
-            return 0, 0  # How writes are answered is asked elsewhere.
+            return []  # How writes are answered is asked elsewhere.
+
+
+def kept(body: bytes) -> dict[str, str]:
+    """A body of the first page, as the load client keeps it."""
+    return {"path": FIRST_PAGE, "body": base64.b64encode(body).decode()}
+
+
+def read_after_write(stage: Stage, server: Server, clients: int) -> tuple[int, int]:
+    """Write, then have many clients read; how many bodies were checked, and are wrong."""
+    # The clients need a moment to begin; the one that wrote does not.
+    at_once = read_at_once(stage, server)
+    if not at_once:
+        return 0, 0
     plan = {
         "ports": [server.port],
         "clients": clients,
@@ -87,5 +117,4 @@ def read_after_write(stage: Stage, server: Server, clients: int) -> tuple[int, i
         "keep_every": 2,
     }
     [result] = run_client([plan])
-    kept = [{"path": FIRST_PAGE, "body": base64.b64encode(body).decode()} for body in at_once]
-    return check_bodies(stage.admin_url, kept + result["kept"])
+    return check_bodies(stage.admin_url, [*map(kept, at_once), *result["kept"]])

@@ -15,11 +15,15 @@ from sqlalchemy import Engine, event
 
 
 class Clock:
-    """Adds an offset to `time.time` and `time.monotonic`, so that a test can let a minute pass at once."""
+    """Adds an offset to the clocks of `time`, so that a test can let a minute pass at once.
+
+    The process has worked all that time: its CPU time passes as well.
+    """
 
     def __init__(self) -> None:
         self.offset_s = 0.0
-        real_time, real_monotonic = time.time, time.monotonic
+        real_time, real_monotonic, real_process_time = time.time, time.monotonic, time.process_time
+        time.process_time = lambda: real_process_time() + self.offset_s
         time.time = lambda: real_time() + self.offset_s
         time.monotonic = lambda: real_monotonic() + self.offset_s
 

@@ -15,12 +15,14 @@ from types import TracebackType
 from evaluation.errors import CandidateError, InfrastructureError
 from evaluation.machine.environment import served
 from evaluation.services.cleaner import Cleaner
+from evaluation.serving.journal import journal
 from evaluation.serving.namespaces import ROOT
 from evaluation.serving.sandbox import is_private, kind
 from evaluation.serving.supervisor import STOP_DEADLINE_S
 
 MARK = "INVOCATION_ID"
 """Every process of a forkserver is known by it. Services of systemd have this variable too."""
+AS_IN_PRODUCTION = "--as-in-production"
 SPAWN_DEADLINE_S = 60.0
 GRACE_S = 5.0
 
@@ -107,7 +109,7 @@ class ForkServer:
         """A new worker; CandidateError when it does not start."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         request = json.dumps([str(self.directory), self.environment() | urls, options, kind(), is_private()])
-        with theirs, log.open("ab") as output:
+        with theirs, journal(log) if AS_IN_PRODUCTION in options else log.open("ab") as output:
             descriptors = [listener, control, output.fileno(), theirs.fileno()]
             with suppress(OSError):
                 socket.send_fds(self.requests, [request.encode()], descriptors)
