@@ -10,19 +10,31 @@ from tests.observing import until
 NEW = {"name": "New", "price": "9.99", "category_id": EMPTY_CATEGORY}
 REVIEW = {"author_id": 2, "rating": 4, "title": "Fine"}
 PAUSE_S = 0.3
+AT_ONCE: tuple[tuple[int, dict[str, int], dict[str, int]], ...] = (
+    (5, {"quantity": 3}, {"reserved": 2}),
+    (6, {}, {}),
+    (7, {}, {"quantity": 4}),
+)
+"""A product, and two changes of it."""
 
 
 @pytest.mark.criterion("API.10")
 def test_two_changes_at_once_give_a_product_one_inventory_with_both(own: Subject) -> None:
-    own.sql("delete from inventory where product_id = 5")
-    changes = ({"quantity": 3}, {"reserved": 2})
-    # Both can read that there is none before one of them can put it in.
-    with ThreadPoolExecutor(2) as executor, holding(own, "lock table inventory in share mode") as waiting:
-        under_way = [executor.submit(own.http.put, "/products/5", json=sent) for sent in changes]
-        until(lambda: waiting() >= 2)
+    own.sql("delete from inventory where product_id between 5 and 9")
+    for product, *changes in AT_ONCE:
+        path = f"/products/{product}"
+        # Both can read that there is none before one of them can put it in.
+        with (
+            ThreadPoolExecutor(2) as executor,
+            holding(own, "lock table inventory in share mode") as waiting,
+        ):
+            under_way = [executor.submit(own.http.put, path, json=sent) for sent in changes]
+            until(lambda: waiting() >= 2, PAUSE_S)
 
-    assert [answer.result().status_code for answer in under_way] == [200, 200]
-    assert own.sql("select quantity, reserved from inventory where product_id = 5") == [(3, 2)]
+        assert [answer.result().status_code for answer in under_way] == [200, 200]
+        stock = {"quantity": 0, "reserved": 0} | changes[0] | changes[1]
+        rows = own.sql("select quantity, reserved from inventory where product_id = %s", product)
+        assert rows == [(stock["quantity"], stock["reserved"])], f"PUT {changes[0]} and PUT {changes[1]}"
 
 
 @pytest.mark.criterion("API.5")

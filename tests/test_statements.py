@@ -11,7 +11,7 @@ import pytest
 from evaluation.database.plans import QueryPlan
 from tests.audit.bodies import relative
 from tests.conftest import Subject, holding_table, subject_on
-from tests.faulty_redis import refusing_url
+from tests.faulty_redis import FaultyRedis
 from tests.observing import BUDGET
 
 FIRST_PAGE, HALF_SLOW_S = "/products?limit=20", 0.5
@@ -22,9 +22,15 @@ FIRST_PAGE, HALF_SLOW_S = "/products?limit=20", 0.5
 def test_five_hundred_clients_on_one_cold_page_are_answered_by_few_statements(
     own: Subject, load: str
 ) -> None:
-    redis_url = refusing_url() if load == "without-redis" else None
-    with subject_on(own.stage, own.server.directory, redis_url) as asked, ThreadPoolExecutor(2) as executor:
-        if redis_url is not None:
+    with (
+        FaultyRedis(own.stage.redis_url) as redis,
+        subject_on(own.stage, own.server.directory, redis.url) as asked,
+        ThreadPoolExecutor(2) as executor,
+    ):
+        if load == "without-redis":
+            # What is known of the page from before cannot be believed any more.
+            asked.json(FIRST_PAGE)
+            redis.go_away()
             asked.audit.may_fail = True
             asked.get("/products?limit=3")  # By now the server has had the chance to notice.
         with asked.observer.counted() as spent:

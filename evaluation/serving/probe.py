@@ -7,6 +7,7 @@ candidate wrote each statement, before a driver puts the parameters into it.
 
 import json
 import socket
+import sys
 import threading
 import time
 from typing import Any
@@ -45,7 +46,7 @@ class Probe:
         self.statements += [statement] * (len(parameters) if many else 1)
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Answer one question of the harness: `statements`, `count`, `advance`, `listening` or `pool`."""
+        """Answer one question of the harness: which ones there are stands below."""
         match question["ask"]:
             case "statements":
                 return {"statements": self.statements[question["since"] :]}
@@ -53,6 +54,9 @@ class Probe:
                 return {"count": len(self.statements)}
             case "advance":
                 self.clock.offset_s += question["seconds"]
+                return {}
+            case "be_busy":
+                be_busy(question["seconds"])
                 return {}
             case "listening":
                 return {"listening": event.contains(Engine, "before_cursor_execute", self.record)}
@@ -71,6 +75,16 @@ class Probe:
                     stream.flush()
 
         threading.Thread(target=loop, name="probe", daemon=True).start()
+
+
+def be_busy(seconds: float) -> None:
+    """Use so much CPU time; no other thread of this process gets the interpreter meanwhile."""
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(100 * seconds)
+    ends = time.thread_time() + seconds
+    while time.thread_time() < ends:
+        pass
+    sys.setswitchinterval(interval_s)
 
 
 def pool_state(engine: Any) -> dict[str, Any]:

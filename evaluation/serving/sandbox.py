@@ -20,12 +20,11 @@ ROOT = Path(__file__).parents[2]
 
 LIMITS = {
     "RLIMIT_AS": 4 << 30,
-    "RLIMIT_CPU": 600,
     "RLIMIT_FSIZE": 256 << 20,
     "RLIMIT_NOFILE": 4096,
     "RLIMIT_CORE": 0,
 }
-ABSENT_IN_PRODUCTION = ("RLIMIT_CPU", "RLIMIT_CORE")
+ABSENT_IN_PRODUCTION = ("RLIMIT_CORE",)
 """A candidate could know by these that it is looked at; no process as in production has them."""
 PROCESSES_OF_A_UID = 512
 UIDS = range(61_000, 65_000)

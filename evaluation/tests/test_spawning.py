@@ -43,7 +43,7 @@ import fastapi
 print("SEES", json.dumps({
     "random": random.random(), "secret": secrets.token_hex(8),
     "environment": dict(os.environ), "descriptors": len(os.listdir("/proc/self/fd")) - 1,
-    "cpu": resource.getrlimit(resource.RLIMIT_CPU)[0], "patched": hasattr(fastapi, "patched"),
+    "memory": resource.getrlimit(resource.RLIMIT_AS)[0], "patched": hasattr(fastapi, "patched"),
     "threads": sorted(thread.name for thread in threading.enumerate()),
     "session": os.getsid(0) == os.getpid(),
     "ignored": [n for n in (1, 2, 3, 15) if signal.getsignal(n) == signal.SIG_IGN],
@@ -103,7 +103,7 @@ def test_a_server_has_only_the_environment_and_descriptors_it_needs(
     assert set(seen["environment"]) - allowed == {"DATABASE_URL", "REDIS_URL"}
     assert seen["environment"]["DATABASE_URL"] == stage.url
     assert seen["descriptors"] == 5, "more is open than the standard streams, listener and control socket"
-    assert seen["cpu"] == sandbox.LIMITS["RLIMIT_CPU"]
+    assert seen["memory"] == sandbox.LIMITS["RLIMIT_AS"]
     assert seen["threads"] == ["MainThread"]
     assert seen["session"]
     assert not seen["ignored"]
