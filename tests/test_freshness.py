@@ -11,7 +11,7 @@ import redis
 
 from evaluation.database.expected import difference, expected_products
 from tests.audit.tables import LIFETIME_S
-from tests.conftest import EMPTY_CATEGORY, Subject, holding, holding_table, subject_on
+from tests.conftest import EMPTY_CATEGORY, Subject, holding, subject_on
 from tests.observing import until
 from tests.passing_time import pass_time
 from tests.walking import pages
@@ -289,12 +289,13 @@ def reviewed_product(subject: Subject) -> int:
 def read_around_a_deletion(
     subject: Subject, product: int, read: Callable[[], T], *, at_once: bool
 ) -> tuple[T, T]:
-    """What a read shows that waits for the authors while the product is deleted, and what one shows that
-    begins after that: while the first still waits, or when it has ended.
+    """What a read shows that has its reviews, but not the answer of Postgres, while the product is deleted,
+    and what one shows that begins after that: while the first still waits, or when it has ended.
     """
-    with ThreadPoolExecutor(3) as executor, holding_table(subject, "users") as waiting:
+    relay = subject.observer.relay
+    with ThreadPoolExecutor(3) as executor, relay.holding_an_answer("reviews") as is_held:
         before = executor.submit(read)
-        until(lambda: waiting() >= 1)
+        until(is_held)
         deletion = executor.submit(subject.http.delete, f"/products/{product}")
         until(deletion.done)
         after = executor.submit(read) if at_once and deletion.done() else None

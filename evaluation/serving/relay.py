@@ -4,7 +4,8 @@ import asyncio
 import socket
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from random import randrange
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ from evaluation.serving.wire import Wire
 CHUNK_BYTES = 1 << 16
 START_DEADLINE_S = 30.0
 SETTLE_DEADLINE_S = 3.0
+HELD_POLL_S = 0.005
 
 
 class Relay:
@@ -36,6 +38,8 @@ class Relay:
         self.plans: list[str] = []
         self.failures: list[str] = []
         self.open: set[Wire] = set()
+        self.wanted: str | None = None
+        self.held: Wire | None = None
         self.url = ""
         self.ready = threading.Event()
         self.loop = asyncio.new_event_loop()
@@ -50,6 +54,25 @@ class Relay:
     def busy(self) -> int:
         """The number of connections on which an answer is due or a transaction is open."""
         return sum(one.is_busy() for one in list(self.open))
+
+    @contextmanager
+    def holding_an_answer(self, text: str) -> Iterator[Callable[[], bool]]:
+        """Hold back the answer to the next statement with this text in it, and all later ones to its session.
+
+        Postgres has done by then what it was asked for. Yields a function that tells whether that has come.
+        """
+        self.wanted = text
+        try:
+            yield lambda: self.held is not None
+        finally:
+            self.wanted = self.held = None
+
+    async def let_pass(self, wire: Wire, ended: list[str]) -> None:
+        """Wait while this connection is held; these statements on it have ended."""
+        if self.wanted is not None and any(self.wanted in one for one in ended):
+            self.wanted, self.held = None, wire
+        while self.held is wire:
+            await asyncio.sleep(HELD_POLL_S)
 
     def run(self) -> None:
         """Serve until the loop is stopped; then every connection is closed."""
@@ -76,8 +99,8 @@ class Relay:
             server_reader, server_writer = await connected(*self.place)
             writers.append(server_writer)
             self.open.add(wire)
-            up = asyncio.create_task(pass_up(wire, reader, writer, server_writer))
-            down = asyncio.create_task(pass_down(wire, server_reader, writer))
+            up = asyncio.create_task(self.pass_up(wire, reader, writer, server_writer))
+            down = asyncio.create_task(self.pass_down(wire, server_reader, writer))
             await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
             for task in (up, down):
                 task.cancel()
@@ -88,6 +111,31 @@ class Relay:
             self.open.discard(wire)
             for one in writers:
                 one.close()
+
+    async def pass_up(
+        self,
+        wire: Wire,
+        reader: asyncio.StreamReader,
+        answers: asyncio.StreamWriter,
+        server: asyncio.StreamWriter,
+    ) -> None:
+        """Everything from the client to the server."""
+        with suppress(ConnectionError):
+            while chunk := await reader.read(CHUNK_BYTES):
+                passed_on, answer = wire.from_client(chunk)
+                server.write(passed_on)
+                answers.write(answer)
+                await server.drain()
+
+    async def pass_down(self, wire: Wire, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
+        """Everything from the server to the client, which can never know of an answer before we do."""
+        with suppress(ConnectionError):
+            while chunk := await reader.read(CHUNK_BYTES):
+                mark = len(self.log)
+                passed_on = wire.from_server(chunk)
+                await self.let_pass(wire, self.log[mark:])
+                client.write(passed_on)
+                await client.drain()
 
     def __enter__(self) -> "Relay":
         self.thread.start()
@@ -117,26 +165,3 @@ async def connected(host: str, port: str) -> tuple[asyncio.StreamReader, asyncio
     if host.startswith("/"):
         return await asyncio.open_unix_connection(f"{host}/.s.PGSQL.{port}")
     return await asyncio.open_connection(host, port)
-
-
-async def pass_up(
-    wire: Wire,
-    reader: asyncio.StreamReader,
-    answers: asyncio.StreamWriter,
-    server: asyncio.StreamWriter,
-) -> None:
-    """Everything from the client to the server."""
-    with suppress(ConnectionError):
-        while chunk := await reader.read(CHUNK_BYTES):
-            passed_on, answer = wire.from_client(chunk)
-            server.write(passed_on)
-            answers.write(answer)
-            await server.drain()
-
-
-async def pass_down(wire: Wire, reader: asyncio.StreamReader, client: asyncio.StreamWriter) -> None:
-    """Everything from the server to the client, which can never know of an answer before we do."""
-    with suppress(ConnectionError):
-        while chunk := await reader.read(CHUNK_BYTES):
-            client.write(wire.from_server(chunk))
-            await client.drain()
