@@ -24,12 +24,16 @@ from evaluation.serving.wire import PostgresWire, RedisWire
 from evaluation.serving.workbench import Stage, Workbench
 
 OPTIONS = ("--as-in-production",)
-WAITING, REPLACED, TIMED = "R05.2", "R05.3", "R16.2"
-TAKERS, WAITERS, WRITERS = 120, 12, 60
+SIDE_BY_SIDE, WAITING, REPLACED, TIMED = "R05.1", "R05.2", "R05.3", "R16.2"
+FIRST, TAKERS, WAITERS, WRITERS = 10, 120, 12, 60
 MOST_CONNECTIONS = 100
 CHANGE = {"name": "Waited for"}
-SETTLED_S, HELD_S, DEADLINE_S = 3.0, 22.0, 60.0
-"""Well below the 30 s for which requests wait, for a busy machine is no impatient candidate."""
+EARLY_S, HELD_S, DEADLINE_S = 11.0, 22.0, 60.0
+"""Who comes EARLY_S later waits for HELD_S, well below the 30 s for which requests wait: a busy machine is no
+impatient candidate. Those who came first may have given up by then.
+"""
+ARRIVED_S = 0.5
+SOON_S = 10.0
 LOG_S = 5.0
 
 
@@ -62,19 +66,26 @@ def create_tables(stage: Stage, candidate: Path) -> None:
 def held_up(stage: Stage, server: Server, interrupted: Event) -> tuple[Broken, ...]:
     """Lock a table for HELD_S, and look at those who wait for it and at those who wait for a connection."""
     details = [f"/products/{number}" for number in range(1, TAKERS + 1)]
+    changed_early = [f"/products/{number}" for number in range(501, 501 + TAKERS)]
     changed = [f"/products/{number}" for number in range(1001, 1001 + WRITERS)]
-    with ThreadPoolExecutor(TAKERS + WAITERS + WRITERS) as executor:
+    with ThreadPoolExecutor(2 * TAKERS + WAITERS + WRITERS) as executor:
         with psycopg.connect(stage.admin_url) as holder:
             holder.execute("lock table products in access exclusive mode")
-            taking = [executor.submit(answered, server, path) for path in details]
-            interrupted.wait(SETTLED_S)
+            taking = [executor.submit(answered, server, path) for path in details[:FIRST]]
+            interrupted.wait(ARRIVED_S)
+            giving_up = [executor.submit(answered, server, path, CHANGE) for path in changed_early]
+            interrupted.wait(ARRIVED_S)
+            taking += [executor.submit(answered, server, path) for path in details[FIRST:]]
+            interrupted.wait(EARLY_S)
             waiting = [executor.submit(answered, server, "/categories") for _ in range(WAITERS)]
             waiting += [executor.submit(answered, server, path, CHANGE) for path in changed]
             interrupted.wait(HELD_S)
             connections = connections_of(stage)
         outcomes = Counter(one.result().status for one in waiting)
         held = [one.result() for one in taking]
-    return (*crowd(connections), *patience(outcomes), *timed(server, held, interrupted))
+        gave_up = sum(one.result().status != 200 for one in giving_up)
+    found = (*crowd(connections), *patience(outcomes), *timed(server, held, interrupted))
+    return (*found, *recovered(server, gave_up))
 
 
 def answered(server: Server, path: str, change: dict[str, str] | None = None) -> Request:
@@ -131,6 +142,18 @@ def timed(server: Server, held: Sequence[Request], interrupted: Event) -> tuple[
     )
     first = f"GET {request.path} took {request.elapsed_s:.1f} s and is logged as {lines[:1]}"
     return (Broken(TIMED, f"{told} duration in their line, first: {first}"),)
+
+
+def recovered(server: Server, gave_up: int) -> Iterator[Broken]:
+    """R05.1, where a request has to wait long after others had waited in vain."""
+    for path, change in (("/products/1501", CHANGE), ("/products/1502", None), ("/products/1503", CHANGE)):
+        seen = answered(server, path, change)
+        if seen.status != 200 or seen.elapsed_s > SOON_S:
+            told = (
+                f"{seen.method} {path} was answered {seen.status or 'nothing'} after {seen.elapsed_s:.1f} s"
+            )
+            yield Broken(SIDE_BY_SIDE, f"{told}, when {gave_up} PUT had waited for a connection in vain")
+            return
 
 
 def replaced(stage: Stage, server: Server) -> Iterator[Broken]:
