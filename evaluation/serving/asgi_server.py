@@ -66,6 +66,7 @@ def serve(app: Any, listener: socket.socket) -> None:
         http=QuietProtocol,
         backlog=2048,
         timeout_keep_alive=75,
+        forwarded_allow_ips="127.0.0.0/8",
         log_config=None,
         log_level=None,
         timeout_graceful_shutdown=2,
