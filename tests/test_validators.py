@@ -48,8 +48,9 @@ def test_validators_are_read_as_the_standard_says(api: Subject, path: str) -> No
     for known in (*lists, f'W/"a, b", {etag}', f", {etag},", other, "*"):
         again = api.get(path, if_none_match=known)
         assert again.status_code == 304, f"If-None-Match: {known} -> {again.status_code}"
-    fields = [("if-none-match", '"other"'), ("if-none-match", etag)]
-    assert api.http.get(path, headers=fields).status_code == 304, f"two header lines, {fields}"
+    for lines in (['"other"', etag], [etag, '"other"']):
+        fields = [("if-none-match", line) for line in lines]
+        assert api.http.get(path, headers=fields).status_code == 304, f"two header lines, {fields}"
 
 
 @pytest.mark.criterion("R15.5")
