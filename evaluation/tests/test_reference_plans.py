@@ -1,4 +1,4 @@
-"""What only the reference promises of plans: a category costs what is on its page, wherever its products lie."""
+"""What only the reference promises of plans: a category costs what is on its page, wherever that lies."""
 
 from evaluation.database.dataset import SIZES
 from evaluation.serving.workbench import Workbench
