@@ -52,6 +52,12 @@ SLIPS = {
 }
 
 
+WAITS_FOR_ITS_TURN = """    async with asyncio.timeout(POOL_TIMEOUT_S):
+        await writers.acquire()
+"""
+TAKES_ITS_TURN_ANYHOW = "    await asyncio.wait_for(asyncio.shield(writers.acquire()), POOL_TIMEOUT_S)\n"
+
+
 def test_requests_wait_for_a_connection_of_the_reference(bench: Workbench) -> None:
     assert wait_for_connections(bench, REFERENCE, Event()) == ()
 
@@ -64,3 +70,14 @@ def test_a_slip_that_shows_itself_after_a_long_wait_is_found(
 
     assert {broken.criterion, *(other.criterion for other in others)} == {criterion}
     assert told in broken.message
+
+
+def test_places_that_are_taken_by_those_who_gave_up_are_found(
+    bench: Workbench, variant: Callable[..., Path]
+) -> None:
+    slip = "database.py", WAITS_FOR_ITS_TURN, TAKES_ITS_TURN_ANYHOW
+
+    found = wait_for_connections(bench, variant(slip), Event())
+
+    assert "R05.1" in {broken.criterion for broken in found}
+    assert any("had waited for a connection in vain" in broken.message for broken in found)
