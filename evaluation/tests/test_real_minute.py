@@ -282,7 +282,7 @@ print("MODULES", [name for name in sys.modules if name.partition(".")[0] in ("ev
 files = {number: os.readlink(f"/proc/self/fd/{number}") for number in os.listdir("/proc/self/fd")[:-1]}
 print("SOCKETS", sorted(number for number, name in files.items() if name.startswith("socket")))
 print("VARIABLES", [name for name in os.environ if "HOFAZ9" in name])
-print("LIMITS", resource.getrlimit(resource.RLIMIT_CORE)[0], __package__ == "candidate", flush=True)
+print("LIMITS", resource.getrlimit(resource.RLIMIT_CPU)[0], __package__ == "candidate", flush=True)
 logging.getLogger("catalog").warning("FORMAT")
 """
 
