@@ -265,13 +265,12 @@ class Minute:
         self.changed_s = time.monotonic()
 
     def take_off(self, shelf: Listing) -> None:
-        """Take half of the products of a category off its shelf, behind those that the listing shows."""
-        [last] = self.rows(shelf.rest)[-1:]
+        """Take half of the products of a category off its shelf, behind those that listings show."""
+        category = int(shelf.target.rpartition("=")[2])
         chosen = "is_active and category_id = %s and id > %s and id %% 2 = 0"
         with psycopg.connect(self.our_url()) as connection:
             connection.execute(
-                f"update products set is_active = false where {chosen}".encode(),
-                (last["category"]["id"], max(last["id"], TAKEN_BEHIND)),
+                f"update products set is_active = false where {chosen}".encode(), (category, TAKEN_BEHIND)
             )
             connection.execute("analyze products")  # as autovacuum would: a total may be an estimate
 
