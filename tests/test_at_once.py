@@ -29,7 +29,7 @@ def test_two_changes_at_once_give_a_product_one_inventory_with_both(own: Subject
             holding(own, "lock table inventory in share mode") as waiting,
         ):
             under_way = [executor.submit(own.http.put, path, json=sent) for sent in changes]
-            until(lambda: waiting() >= 2, PAUSE_S)
+            until(lambda: waiting() >= 2)
 
         assert [answer.result().status_code for answer in under_way] == [200, 200]
         stock = {"quantity": 0, "reserved": 0} | changes[0] | changes[1]

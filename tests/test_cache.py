@@ -27,7 +27,7 @@ MORE = (
     "insert into products (name, description, price, category_id) "
     "select 'n', '', 1, %s from generate_series(1, 1000)"
 )
-LOADS, TIMES, MANY = 12, 6, 300
+LOADS, TIMES, HITS = 12, 6, 300
 SLOW_LOAD_S, ARRIVED_S, LOADED_S = 3.0, 1.0, 30.0
 
 
@@ -125,7 +125,7 @@ def test_a_listing_is_never_older_than_its_minute(own: Subject) -> None:
         else:
             # Nor is it in a process that has worked for long.
             moved(WEEK_S)
-            for _ in range(MANY):
+            for _ in range(HITS):
                 own.get(third)
             assert not outlives_its_minute(third, moved, LOADS), f"old after {LOADS} loads"
 

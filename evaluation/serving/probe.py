@@ -46,7 +46,7 @@ class Probe:
         self.statements += [statement] * (len(parameters) if many else 1)
 
     def answer(self, question: dict[str, Any]) -> dict[str, Any]:
-        """Answer one question of the harness: which ones there are stands below."""
+        """Answer a question: `statements`, `count`, `advance`, `be_busy`, `listening` or `pool`."""
         match question["ask"]:
             case "statements":
                 return {"statements": self.statements[question["since"] :]}
